@@ -1,0 +1,191 @@
+"""`hive spawn` beside a shell script that does the same by hand, on a pretend host in one run.
+
+Containers are the sim's on both sides; nix is the real one where it is on the PATH (in a private
+store), else the sim's on both sides. Git is real.
+`python -m benchmarks.spawn [--json] [--runs N]`
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+from benchmarks.rows import Row, seconds, show
+from hive import bootstrap
+from hive.adapters.git import ENVIRONMENT, SAFE
+from hive.adapters.shell import LocalShell
+from hive.domain.job import JobId, JobState
+from hive.domain.names import AgentName
+from hive.domain.ports import port_of
+from hive.queue.host import Host
+from hive.service import agents, jobs
+from hive.settings import Settings
+from hive.sim.places import address_of
+from hive.sim.stop import stop_all
+from hive.store import logs
+
+HERE = Path(__file__).parent
+MANY = 50
+LONG = timedelta(minutes=5)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--runs", type=int, default=7)
+    asked = parser.parse_args()
+    show(list(measured(asked.runs)), as_json=asked.json)
+
+
+def measured(runs: int) -> Iterator[Row]:
+    names = _names(max(2 * runs + 3, MANY + 2))
+    with _ground() as (host, env):
+        yield from _beside(host, env, names[: 2 * (runs + 1)])
+        yield from _cold(env, names[0], names[-1])
+    with _ground() as (host, _):
+        yield from _programs(host, names)
+
+
+def _beside(host: Host, env: Mapping[str, str], names: Sequence[AgentName]) -> Iterator[Row]:
+    """Hive and the script in turn, an agent each; the first of each warms up and does not count."""
+    ours, again, theirs = [], [], []
+    for name, by_hand in zip(names[::2], names[1::2], strict=True):
+        ours.append(_timed(partial(_spawn, host, name)))
+        again.append(_timed(partial(_spawn, host, name)))
+        theirs.append(_timed(partial(_by_hand, env, by_hand)))
+    hive, shell = seconds("spawn", "hive", ours[1:]), seconds("spawn", "shell", theirs[1:])
+    yield hive
+    yield shell
+    yield Row("spawn hive/shell", "hive", round(hive.value / shell.value, 2), "ratio")
+    yield seconds("noop spawn", "hive", again[1:])
+
+
+def _cold(env: Mapping[str, str], known: AgentName, new: AgentName) -> Iterator[Row]:
+    shell = LocalShell(dict(env))
+    hive = Path(sys.executable).with_name("hive")
+    yield seconds(
+        "spawn cold", "hive", [_timed(lambda: shell.run(hive, "spawn", new, within=LONG))]
+    )
+    noop = [_timed(lambda: shell.run(hive, "spawn", known, within=LONG)) for _ in range(3)]
+    yield seconds("noop spawn cold", "hive", noop)
+    bare, loaded = "pass", "import cli.app, cli.live, hive.bootstrap, hive.service.agents"
+    for what, code in (("spawn import", loaded), ("spawn bare python", bare)):
+        runs = [_timed(partial(shell.run, sys.executable, "-c", code)) for _ in range(5)]
+        yield seconds(what, "hive", runs)
+
+
+def _programs(host: Host, names: Sequence[AgentName]) -> Iterator[Row]:
+    """How many programs one more spawn starts, beside one agent and beside fifty."""
+    for count, name in enumerate(names[: MANY + 1]):
+        job = _spawn(host, name)
+        if count in (1, MANY):
+            yield Row(f"programs beside {count}", "hive", _started(host, job), "count")
+
+
+def _started(host: Host, job: JobId) -> int:
+    with host.database.read() as session:
+        return sum(line.stream == "$" for line in logs.of(session, job, limit=100_000))
+
+
+def _spawn(host: Host, name: AgentName) -> JobId:
+    job, _ = agents.spawn(host, name, requested_by="benchmark")
+    ended = jobs.run(host, job.id)
+    if ended.state is not JobState.SUCCEEDED:
+        raise SystemExit(f"spawn of {name} ended {ended.state}: {ended.error}")
+    return ended.id
+
+
+def _by_hand(env: Mapping[str, str], name: AgentName) -> None:
+    settings = Settings.from_env(env)
+    root = settings.state_dir / "by-hand"
+    root.mkdir(exist_ok=True)
+    safe = [setting.partition("=") for setting in SAFE]
+    given = {
+        "NAME": name,
+        "PORT": str(port_of(name)),
+        "ADDRESS": address_of(settings.sim_root),
+        "ROOT": str(root),
+        "BASE": settings.base_flake or "",
+        "GIT_CONFIG_COUNT": str(len(safe)),
+        **{f"GIT_CONFIG_KEY_{at}": key for at, (key, _, _) in enumerate(safe)},
+        **{f"GIT_CONFIG_VALUE_{at}": value for at, (_, _, value) in enumerate(safe)},
+        **ENVIRONMENT,
+        **settings.nix_env,
+    }
+    shell = LocalShell(bootstrap.listed(settings, env))
+    shell.run("bash", HERE / "spawn_by_hand.sh", env=given, within=LONG)
+
+
+@contextmanager
+def _ground() -> Iterator[tuple[Host, dict[str, str]]]:
+    """A pretend host of its own, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="hive-bench-", ignore_cleanup_errors=True) as folder:
+        env = _environment(Path(folder))
+        host = bootstrap.build(Settings.from_env(env), env)
+        try:
+            yield host, env
+        finally:
+            host.database.dispose()
+            stop_all(Path(folder) / "state" / "sim")
+            _writable(Path(folder))
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """The real nix with a store of its own, where there is one; else the sim's."""
+    env = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "HIVE_BACKEND": "sim",
+        "HIVE_STATE_DIR": str(folder / "state"),
+    }
+    if shutil.which("nix") is None:
+        return env
+    conf = folder / "nix.conf"
+    conf.write_text("sandbox = false\nbuild-users-group =\nsubstituters =\n")
+    private = {
+        "NIX_STORE_DIR": folder / "store",
+        "NIX_STATE_DIR": folder / "nix-state",
+        "NIX_LOG_DIR": folder / "nix-log",
+        "NIX_CONF_DIR": folder,
+    }
+    pairs = ";".join(f"{key}={value}" for key, value in private.items())
+    gcroots = str(folder / "state" / "gcroots")
+    return {**env, "HIVE_SIM": "containers", "HIVE_NIX_ENV": pairs, "HIVE_GCROOTS_DIR": gcroots}
+
+
+def _writable(folder: Path) -> None:
+    """A nix store is read-only: it can be removed after this."""
+    for found in (folder / "store").rglob("*"):
+        if found.is_dir() and not found.is_symlink():
+            found.chmod(0o700)
+
+
+def _names(count: int) -> list[AgentName]:
+    """Agents of which no two share a port."""
+    names: dict[int, AgentName] = {}
+    for number in itertools.count():
+        name = AgentName(f"a{number}")
+        names.setdefault(port_of(name), name)
+        if len(names) == count:
+            return list(names.values())
+    raise AssertionError
+
+
+def _timed(run: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    run()
+    return time.perf_counter() - begun
+
+
+if __name__ == "__main__":
+    main()

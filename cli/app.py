@@ -1,0 +1,60 @@
+"""The `hive` command: lifecycle verbs at the top, the rest as `hive <noun> <verb>`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import click
+import typer
+
+from cli import agents, db, demo, doctor, jobs, lifecycle
+from cli.boundary import INTERRUPTED, complain, say
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="A fleet of AI agents in NixOS containers, changed by durable, idempotent jobs.",
+)
+app.command()(lifecycle.spawn)
+app.add_typer(lifecycle.plan, name="plan")
+app.command()(agents.agents)
+app.add_typer(agents.app, name="agent")
+app.command()(jobs.jobs)
+app.add_typer(jobs.app, name="job")
+app.command()(jobs.logs)
+app.command()(demo.demo)
+app.command()(doctor.doctor)
+app.add_typer(db.app, name="db")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"hive {version('hive')}")
+        raise typer.Exit
+
+
+@app.callback()
+def hive(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_version, is_eager=True),
+    ] = False,
+) -> None:
+    """A fleet of AI agents in NixOS containers, changed by durable, idempotent jobs."""
+
+
+def main() -> None:
+    """Exits as `docs/cli.md` says; what a user got wrong is one line and a hint."""
+    try:
+        code = app(standalone_mode=False)
+    except click.ClickException as error:
+        complain(error.format_message(), "usage", "see `hive --help`")
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        say("interrupted")
+        code = INTERRUPTED
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,72 @@
+"""Where errors become one line, a hint and an exit; and where a command meets hive."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+from hive.errors import Fault, HiveError, Refused, Transient
+
+if TYPE_CHECKING:
+    from hive.queue.host import Host
+
+EXIT = {Refused: 2, Transient: 75, Fault: 70}  # usage; EX_TEMPFAIL; EX_SOFTWARE
+ENDED_BADLY = 1
+INTERRUPTED = 130
+
+
+def say(text: str) -> None:
+    """Words are for stderr; stdout carries the result."""
+    typer.echo(text, err=True)
+
+
+def complain(message: str, code: str, hint: str = "") -> None:
+    say(f"hive: {' '.join(message.split())} [{code}]")
+    if hint:
+        say(f"hint: {hint}")
+
+
+@contextmanager
+def boundary() -> Iterator[None]:
+    try:
+        yield
+    except HiveError as error:
+        complain(error.message, error.code, error.hint)
+        code = next((c for kind, c in EXIT.items() if isinstance(error, kind)), EXIT[Fault])
+        raise typer.Exit(code) from None
+    except BrokenPipeError:
+        _leave_quietly()
+
+
+@contextmanager
+def connected() -> Iterator[Host]:
+    """This host's hive, as the environment and the settings file describe it."""
+    with boundary():
+        from hive import bootstrap
+        from hive.settings import Settings
+
+        host = bootstrap.build(Settings.from_env(os.environ), os.environ)
+        try:
+            yield host
+        finally:
+            host.database.dispose()
+
+
+def requester() -> str:
+    """Who asks, as far as this machine knows."""
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (OSError, KeyError):
+        return f"uid {os.getuid()}"
+
+
+def _leave_quietly() -> NoReturn:
+    """The reader of stdout has gone, as `head` does: nothing is left to say to it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise typer.Exit(0)

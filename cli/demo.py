@@ -1,0 +1,104 @@
+"""A first look: two agents on a pretend host in one folder."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.boundary import ENDED_BADLY, boundary, requester, say
+from cli.output import show_agents
+
+if TYPE_CHECKING:
+    from hive.queue.host import Host
+    from hive.settings import Settings
+
+AGENTS = ("alice", "bob")
+ANSWER = timedelta(seconds=5)
+
+
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where the pretend host lies.")] = Path("hive-demo"),
+    stop: Annotated[bool, typer.Option("--stop", help="End the demo's agents.")] = False,
+) -> None:
+    """Spawn two agents on a pretend host in a folder, and show where they answer."""
+    with boundary():
+        from hive.settings import Settings
+
+        settings = Settings.from_env(_environment(folder), config=Path(os.devnull))
+        if stop:
+            _stop(settings)
+        else:
+            _run(settings)
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Nothing of a real hive's settings reaches the demo."""
+    kept = {key: os.environ[key] for key in ("PATH", "HOME", "TZ") if key in os.environ}
+    return {**kept, "HIVE_BACKEND": "sim", "HIVE_STATE_DIR": str(folder.resolve())}
+
+
+def _run(settings: Settings) -> None:
+    from hive import bootstrap
+
+    say(f"A pretend host (HIVE_BACKEND=sim) in {settings.state_dir}: no root, no NixOS.")
+    host = bootstrap.build(settings, _environment(settings.state_dir))
+    try:
+        for name in AGENTS:
+            _spawn(host, name)
+        _show(host, settings)
+    finally:
+        host.database.dispose()
+
+
+def _spawn(host: Host, name: str) -> None:
+    from cli.live import in_view
+    from hive.domain.job import JobState
+    from hive.domain.names import AgentName
+    from hive.service import agents, jobs
+
+    say(f"\n$ hive spawn {name}")
+    job, _ = agents.spawn(host, AgentName(name), requested_by=requester())
+    with in_view(host, job.id):
+        ended = jobs.run(host, job.id)
+    if ended.state is not JobState.SUCCEEDED:
+        from cli.follow import tell
+
+        tell(host, ended, as_json=False)
+
+
+def _show(host: Host, settings: Settings) -> None:
+    from hive.adapters.http import Http
+    from hive.service import agents
+
+    say("\n$ hive agents")
+    views = agents.listed(host)
+    show_agents(views)
+    typer.echo("")
+    for view in views:
+        address = view.url.removeprefix("http://").partition(":")[0]
+        answer = Http().knock(address, view.port, within=ANSWER)
+        if answer is None:
+            say(f"hive: {view.name} does not answer at {view.url} [not-ready]")
+            raise typer.Exit(ENDED_BADLY)
+        typer.echo(f"{view.name} answers at {view.url}")
+    _next(settings)
+
+
+def _next(settings: Settings) -> None:
+    say("\nTo go on with this pretend host:")
+    say(f"  export HIVE_BACKEND=sim HIVE_STATE_DIR={settings.state_dir}")
+    say("  hive spawn carol      # another agent")
+    say("  hive plan spawn bob   # what would change now: nothing")
+    say("  hive job show 1       # how alice came to be; `hive logs 1` has every line")
+    say(f"To end its agents: hive demo --stop --folder {settings.state_dir}")
+
+
+def _stop(settings: Settings) -> None:
+    from hive.sim.stop import stop_all
+
+    stop_all(settings.sim_root)
+    say("the demo's agents have ended; its folder is kept")

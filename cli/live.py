@@ -1,0 +1,137 @@
+"""A job in view while it goes: a live list of steps on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from cli.boundary import say
+from hive.domain.job import StepState
+from hive.errors import HiveError
+from hive.service import jobs
+
+if TYPE_CHECKING:
+    from hive.domain.job import Job, JobId, LogLine, StepRecord
+    from hive.queue.host import Host
+    from hive.service.views import JobView
+
+EVERY = 0.1
+TAIL = 6
+MARKS = {
+    StepState.HELD: "=",
+    StepState.APPLYING: "…",
+    StepState.APPLIED: "+",
+    StepState.FAILED: "!",
+}
+
+
+@contextmanager
+def in_view(host: Host, job_id: JobId) -> Iterator[None]:
+    """The job is shown on stderr, by a thread that only reads the database.
+
+    The job itself runs in the thread that called: a program dies with the thread that started it.
+    """
+    picture = _Terminal() if sys.stderr.isatty() else _Plain()
+    watcher = _Watcher(host, job_id, picture)
+    with picture:
+        watcher.start()
+        try:
+            yield
+        finally:
+            watcher.finish()
+
+
+class _Plain:
+    """One line for each thing that happened."""
+
+    def __init__(self) -> None:
+        self._said: dict[tuple[int, int], StepState] = {}
+        self._state = ""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def show(self, view: JobView, lines: list[LogLine]) -> None:  # noqa: ARG002 - `hive logs` has them
+        job = view.job
+        state = f"job {job.id} {job.kind} {job.agent}: {job.state}, attempt {job.attempt}"
+        if state != self._state:
+            self._state = state
+            say(state)
+        for step in view.steps:
+            if self._said.get((job.attempt, step.position)) != step.state:
+                self._said[job.attempt, step.position] = step.state
+                say(_line(step))
+
+
+class _Terminal:
+    """The steps with their time, and the tail of the log below them."""
+
+    def __init__(self) -> None:
+        self._live = Live(console=Console(stderr=True), refresh_per_second=10)
+        self._tail: deque[str] = deque(maxlen=TAIL)
+
+    def __enter__(self) -> None:
+        self._live.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def show(self, view: JobView, lines: list[LogLine]) -> None:
+        self._tail.extend(line.text for line in lines)
+        title = _title(view.job)
+        steps = Table.grid(padding=(0, 1))
+        for step in view.steps:
+            steps.add_row(MARKS[step.state], step.name, f"{step.seconds:.1f} s", step.because)
+        tail = Text("\n".join(self._tail), style="dim", no_wrap=True, overflow="ellipsis")
+        is_over = view.job.finished_at is not None
+        self._live.update(Group(title, steps) if is_over else Group(title, steps, tail))
+
+
+def _title(job: Job) -> Text:
+    return Text(f"job {job.id}  {job.kind} {job.agent or ''}  {job.state}", style="bold")
+
+
+def _line(step: StepRecord) -> str:
+    mark = MARKS[step.state]
+    return f"  {mark} {step.name:<16} {step.seconds:>6.2f} s  {' '.join(step.because.split())}"
+
+
+class _Watcher:
+    """Reads the job until told that it is over, and once more then."""
+
+    def __init__(self, host: Host, job_id: JobId, picture: _Plain | _Terminal) -> None:
+        self._thread = threading.Thread(target=self._watch, name="hive-view", daemon=True)
+        self._host, self._job, self._picture = host, job_id, picture
+        self._is_over = threading.Event()
+        self._seen = 0
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def _watch(self) -> None:
+        while not self._is_over.wait(EVERY):
+            self._look()
+
+    def finish(self) -> None:
+        self._is_over.set()
+        self._thread.join()
+        self._look()
+
+    def _look(self) -> None:
+        """What cannot be read now is read at the next look: the job does not depend on it."""
+        try:
+            lines = jobs.lines(self._host, self._job, after=self._seen)
+            self._seen = lines[-1].seq if lines else self._seen
+            self._picture.show(jobs.show(self._host, self._job), lines)
+        except HiveError as error:
+            say(f"hive: the job cannot be shown just now: {error.message}")

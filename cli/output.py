@@ -1,0 +1,96 @@
+"""How results look: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from hive.service.views import AgentView, JobView
+
+
+def show_json(value: Any) -> None:  # noqa: ANN401 - whatever JSON can carry
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def show_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns as wide as their widest cell; nothing is cut, also where stdout is a pipe."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    for row in (head, *rows):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        typer.echo("  ".join(cells).rstrip())
+
+
+def show_agents(views: Sequence[AgentView]) -> None:
+    head = ("AGENT", "NODE", "DESIRED", "STATE", "PORT", "DEPLOYED", "JOB", "NOTE")
+    show_table(head, [_agent(view) for view in views])
+
+
+def _agent(view: AgentView) -> tuple[str, ...]:
+    deployed = view.deployed
+    notes = [
+        *(["privileged"] if view.privileged else []),
+        *([f"failed at {view.failed_at}"] if view.failed_at else []),
+    ]
+    return (
+        view.name,
+        view.node,
+        view.desired.value,
+        view.state,
+        str(view.port),
+        f"{deployed.job or '?'} {deployed.sha[:12]}" if deployed else "-",
+        str(view.job or "-"),
+        ", ".join(notes) or "-",
+    )
+
+
+def show_agent(view: AgentView) -> None:
+    for key, value in view.as_json().items():
+        typer.echo(f"{key + ':':<12} {_value(value)}")
+    typer.echo(f"{'url:':<12} {view.url}")
+
+
+def show_jobs(views: Sequence[JobView]) -> None:
+    head = ("JOB", "KIND", "AGENT", "STATE", "ATTEMPT", "CREATED", "ERROR")
+    show_table(head, [_job(view) for view in views])
+
+
+def _job(view: JobView) -> tuple[str, ...]:
+    from hive.service.views import instant
+
+    job = view.job
+    return (
+        str(job.id),
+        job.kind,
+        job.agent or "-",
+        job.state.value,
+        str(job.attempt),
+        instant(job.created_at) or "-",
+        job.error.code if job.error else "-",
+    )
+
+
+def show_job(view: JobView) -> None:
+    shown = view.as_json()
+    steps = shown.pop("steps")
+    for key, value in shown.items():
+        typer.echo(f"{key + ':':<14} {_value(value)}")
+    rows = [(s["name"], s["state"], f"{s['seconds']:.2f} s", s["because"]) for s in steps]
+    if rows:
+        typer.echo("")
+        show_table(("STEP", "STATE", "TIME", "BECAUSE"), rows)
+
+
+def _value(value: Any) -> str:  # noqa: ANN401 - a JSON value
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case dict():
+            return ", ".join(f"{key} {_value(part)}" for key, part in value.items())
+        case _:
+            return str(value)

@@ -1,0 +1,227 @@
+"""Files and folders: written beside and renamed; no link followed in a folder that an agent writes.
+
+`Files` is for folders that hive alone writes. `Beneath` is for hostile ground: every part of the
+path below its root is opened with `O_NOFOLLOW`, so that a link planted there leads nowhere.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from hive.errors import HiveError, Refused, Transient
+
+LIMIT = 1 << 20
+"""Bytes that are read of a file in a hostile folder."""
+
+
+def outside(error: OSError) -> HiveError:
+    """What the file system said, as ours."""
+    import errno
+
+    said = f"{error.strerror}: {error.filename}"
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            return Transient(said, code="disk-full", hint="free some space, then run it again")
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            return Refused(
+                said, code="not-permitted", hint="run as root, or set HIVE_STATE_DIR to your own"
+            )
+        case errno.ELOOP | errno.ENOTDIR | errno.EEXIST | errno.EISDIR | errno.ENOTEMPTY:
+            return Refused(said, code="in-the-way", hint="look at it, and move it away")
+        case _:
+            return Transient(said, code="file-system", hint="look at the disk, then run it again")
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Whatever the file system says in here is raised as ours."""
+    try:
+        yield
+    except OSError as error:
+        raise outside(error) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Folders that hive alone writes."""
+
+    def read(self, path: Path) -> str | None:
+        """The text, or None where there is no file."""
+        with told():
+            try:
+                return path.read_text(errors="backslashreplace")
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+    def write(self, path: Path, text: str, *, mode: int = 0o644) -> None:
+        """Beside, to the disk, and renamed: nobody sees half of it."""
+        beside = path.with_name(f".{path.name}.new")
+        with told():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            beside.unlink(missing_ok=True)
+            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+            with os.fdopen(handle, "w") as file:
+                os.fchmod(handle, mode)
+                file.write(text)
+                file.flush()
+                os.fsync(handle)
+            beside.replace(path)
+            self._sync(path.parent)
+
+    def remove(self, path: Path) -> None:
+        with told():
+            path.unlink(missing_ok=True)
+
+    def is_folder(self, path: Path, *, mode: int | None = None) -> bool:
+        """A real folder, with that mode where one is given."""
+        with told():
+            try:
+                found = path.lstat()
+            except (FileNotFoundError, NotADirectoryError):
+                return False
+        return stat.S_ISDIR(found.st_mode) and mode in (None, stat.S_IMODE(found.st_mode))
+
+    def make_folder(self, path: Path, *, mode: int) -> None:
+        with told():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                path.mkdir(mode=mode)
+            handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                os.fchmod(handle, mode)
+            finally:
+                os.close(handle)
+
+    def entries(self, folder: Path) -> tuple[str, ...]:
+        with told():
+            try:
+                return tuple(sorted(entry.name for entry in folder.iterdir()))
+            except (FileNotFoundError, NotADirectoryError):
+                return ()
+
+    def move(self, source: Path, to: Path) -> None:
+        """Rename within one file system; what is at `to` must be absent or an empty folder."""
+        with told():
+            to.parent.mkdir(parents=True, exist_ok=True)
+            source.rename(to)
+            self._sync(to.parent)
+
+    def wipe(self, folder: Path) -> None:
+        """Remove a folder and all in it, following no link; absent is fine."""
+        with told(), suppress(FileNotFoundError):
+            shutil.rmtree(folder)
+
+    def link(self, path: Path) -> Path | None:
+        """Where a symbolic link points, not followed further; None where there is no link."""
+        try:
+            return path.readlink()
+        except OSError:
+            return None
+
+    def exists(self, path: Path) -> bool:
+        return os.path.lexists(path)
+
+    def _sync(self, folder: Path) -> None:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@dataclass(frozen=True, slots=True)
+class Beneath:
+    """A hostile folder, below a root that is hive's own."""
+
+    root: Path
+
+    @contextmanager
+    def _inside(self, folder: PurePosixPath) -> Iterator[int]:
+        """A descriptor of `folder`, reached without following a link."""
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        handle = os.open(self.root, flags)
+        try:
+            for part in folder.parts:
+                below = os.open(part, flags, dir_fd=handle)
+                os.close(handle)
+                handle = below
+            yield handle
+        finally:
+            os.close(handle)
+
+    def is_folder(self, path: str, *, mode: int | None = None) -> bool:
+        at = PurePosixPath(path)
+        with told():
+            try:
+                with self._inside(at.parent) as parent:
+                    found = os.stat(at.name, dir_fd=parent, follow_symlinks=False)
+            except (FileNotFoundError, NotADirectoryError):
+                return False
+        return stat.S_ISDIR(found.st_mode) and mode in (None, stat.S_IMODE(found.st_mode))
+
+    def make_folder(self, path: str, *, mode: int) -> None:
+        at = PurePosixPath(path)
+        with told(), self._inside(at.parent) as parent:
+            with suppress(FileExistsError):
+                os.mkdir(at.name, mode, dir_fd=parent)
+            with self._inside(at) as made:
+                os.fchmod(made, mode)
+
+    def exists(self, path: str) -> bool:
+        at = PurePosixPath(path)
+        with told():
+            try:
+                with self._inside(at.parent) as parent:
+                    os.stat(at.name, dir_fd=parent, follow_symlinks=False)
+            except (FileNotFoundError, NotADirectoryError):
+                return False
+        return True
+
+    def read(self, path: str) -> bytes | None:
+        """A regular file's bytes; None where there is none. A pipe or device is refused unread."""
+        at = PurePosixPath(path)
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with told():
+            try:
+                with self._inside(at.parent) as parent:
+                    handle = os.open(at.name, flags, dir_fd=parent)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            with os.fdopen(handle, "rb") as file:
+                if not stat.S_ISREG(os.fstat(handle).st_mode):
+                    raise _odd(self.root / path, "is not a regular file")
+                data = file.read(LIMIT + 1)
+        if len(data) > LIMIT:
+            raise _odd(self.root / path, f"is larger than {LIMIT} bytes")
+        return data
+
+    def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
+        """Beside, and renamed over whatever is there, which is not followed."""
+        at = PurePosixPath(path)
+        beside = f".{at.name}.hive-new"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with told(), self._inside(at.parent) as parent:
+            with suppress(FileNotFoundError):
+                os.unlink(beside, dir_fd=parent)
+            with os.fdopen(os.open(beside, flags, mode, dir_fd=parent), "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(beside, at.name, src_dir_fd=parent, dst_dir_fd=parent)
+
+    def take_in(self, source: Path, path: str) -> None:
+        """Rename a folder of hive's own to `path`, which must be absent or an empty folder."""
+        at = PurePosixPath(path)
+        with told(), self._inside(at.parent) as parent:
+            os.rename(source, at.name, dst_dir_fd=parent)
+            os.fsync(parent)
+
+
+def _odd(path: Path, because: str) -> Refused:
+    return Refused(f"{path} {because}", code="in-the-way", hint="look at it, and move it away")

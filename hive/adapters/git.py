@@ -1,0 +1,288 @@
+"""Git, in the few sentences that hive needs.
+
+Repos of hive's own (applied, meta) are read as git's files backend lays them: a ref is a file, or a
+line of `packed-refs`; so a look at a ref starts no program. What a commit holds never changes, so
+it is read once. Everything that changes a repo is git's own doing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+from hive.adapters.files import told
+from hive.adapters.shell import QUICK, Ran, Shell
+from hive.domain.names import Rev
+from hive.errors import CommandFailed, Refused, Transient
+
+FETCH = timedelta(minutes=10)
+AUTHOR = "hive-c0re <hive-c0re@hyperhive>"
+MAIN = "refs/heads/main"
+NOTHING = Rev("0" * 40)
+
+#: No hook, no program of a config, no detached gc that would keep an inherited lock, no transport
+#: but local files; refs and commits reach the disk before git says that they do.
+SAFE = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.fsync=committed,loose-object,reference",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "protocol.allow=never",
+    "protocol.file.allow=always",
+    "submodule.recurse=false",
+    "fetch.recurseSubmodules=false",
+    "fetch.fsckObjects=true",
+    "advice.detachedHead=false",
+)
+ENVIRONMENT = {
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_DEFAULT_HASH": "sha1",
+    "GIT_DEFAULT_REF_FORMAT": "files",
+    "GIT_AUTHOR_NAME": "hive-c0re",
+    "GIT_AUTHOR_EMAIL": "hive-c0re@hyperhive",
+    "GIT_COMMITTER_NAME": "hive-c0re",
+    "GIT_COMMITTER_EMAIL": "hive-c0re@hyperhive",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RefMove:
+    """One line of a transaction: `ref` goes from `old` to `new`; None is: not there."""
+
+    ref: str
+    new: Rev | None
+    old: Rev | None
+
+
+@dataclass(frozen=True, slots=True)
+class Git:
+    """Raises what the door raises; `Refused` where a repo is not what it must be."""
+
+    shell: Shell
+    program: str = "git"
+    _known: dict[tuple[Rev, str], str | None] = field(default_factory=dict)
+
+    # Looking.
+
+    def is_repo(self, repo: Path) -> bool:
+        return (repo / ".git" / "HEAD").is_file()
+
+    def ref(self, repo: Path, name: str) -> Rev | None:
+        """The commit that `name` points at, or None."""
+        return self.refs(repo, name).get(name)
+
+    def refs(self, repo: Path, under: str = "refs/") -> dict[str, Rev]:
+        """Every ref that is `under` or lies below it: loose ones first, then packed ones."""
+        home = repo / ".git"
+        if (home / "reftable").exists():
+            raise Refused(
+                f"{repo} keeps its refs in a reftable",
+                code="foreign-repo",
+                hint="hive makes its repos with the files backend: `git refs migrate`",
+            )
+        with told():
+            return dict(_packed(home, under)) | dict(_loose(home, under))
+
+    def file(self, repo: Path, rev: Rev, path: str) -> str | None:
+        """What `path` holds in `rev`, or None. Content never changes, so it is read once."""
+        return self.files(repo, rev, path)[0]
+
+    def files(self, repo: Path, rev: Rev, *paths: str) -> tuple[str | None, ...]:
+        """What each of the paths holds in `rev`, by one program at most."""
+        unknown = [path for path in paths if (rev, path) not in self._known]
+        if unknown:
+            asked = "".join(f"{rev}:{path}\n" for path in unknown)
+            raw = self._run(repo, "cat-file", "--batch", stdin=asked.encode()).raw
+            found = dict(self._known)
+            for path in unknown:
+                found[rev, path], raw = _blob(raw)
+            if any(found[rev, path] is not None for path in paths):  # the commit itself is there
+                self._known.update(found)
+        return tuple(self._known.get((rev, path)) for path in paths)
+
+    def parent(self, repo: Path, rev: Rev) -> Rev | None:
+        """The first parent of a commit."""
+        ran = self._run(repo, "rev-list", "--parents", "--max-count=1", rev, "--")
+        revs = ran.out.split()
+        return Rev(revs[1]) if len(revs) > 1 else None
+
+    def is_clean(self, repo: Path) -> bool:
+        """The index and the tree show what HEAD names, and nothing else."""
+        status = ("status", "--porcelain=v2", "--untracked-files=all", "--ignore-submodules=all")
+        return not self._run(repo, *status).raw
+
+    def subjects(self, repo: Path, ref: str) -> tuple[str, ...]:
+        """First lines of the commits of `ref`, newest first."""
+        return tuple(self._run(repo, "log", "--first-parent", "--format=%s", ref).out.splitlines())
+
+    def newest_subject(self, repo: Path, ref: str, begins: str) -> str | None:
+        """The newest first line that begins with these words, which hold no regular expression."""
+        words = ("--format=%s", "--first-parent", "--max-count=1", f"--grep=^{begins}")
+        said = self._run(repo, "log", *words, ref).out.splitlines()
+        return said[0] if said else None
+
+    def config_value(self, config: bytes, key: str) -> str | None:
+        """A key of a config that was read as bytes: no repo is entered, nothing is included."""
+        look = ("config", "--no-includes", "--file", "-", "--get", key)
+        ran = self._run(None, *look, stdin=config, accept=(0, 1, 128))
+        return ran.out.rstrip("\n") if ran.exit_code == 0 else None
+
+    # Acting.
+
+    def init(self, repo: Path) -> None:
+        """A new repo with a tree, whose main has no commit yet; from no template."""
+        self._run(None, "init", "--quiet", "--template=", "--initial-branch=main", repo)
+
+    def set_config(self, config: Path, key: str, value: str) -> None:
+        self._run(None, "config", "--file", config, key, value)
+
+    def commit(
+        self,
+        repo: Path,
+        ref: str,
+        files: Mapping[str, str],
+        *,
+        parent: Rev | None,
+        subject: str,
+        at: datetime | None,
+    ) -> Rev:
+        """A commit of exactly these files on `ref`, in one atomic effect, whatever `ref` was.
+
+        Without an instant the date is fixed: the same content is then the same commit.
+        """
+        seconds = int(at.timestamp()) if at else 0
+        stream = bytearray(b"feature done\n")
+        stream += f"commit {ref}\ncommitter {AUTHOR} {seconds} +0000\n".encode()
+        stream += _data(subject + "\n")
+        stream += f"from {parent}\ndeleteall\n".encode() if parent else b""
+        for path, text in files.items():
+            stream += f"M 100644 inline {path}\n".encode() + _data(text)
+        stream += b"\ndone\n"
+        fast = ("fast-import", "--quiet", "--force", "--date-format=raw")
+        self._run(repo, *fast, stdin=bytes(stream))
+        made = self.ref(repo, ref)
+        if made is None:
+            raise Transient(f"git made no commit on {ref} of {repo}", code="git-failed")
+        return made
+
+    def fetch(self, repo: Path, source: Path, refspec: str) -> None:
+        """From another repo on this host, which may be hostile: no tags, no submodules."""
+        fetch = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--update-head-ok")
+        where = ("--no-write-fetch-head", "--", str(source), refspec)
+        self._run(repo, *fetch, *where, within=FETCH)
+
+    def move(self, repo: Path, *moves: RefMove) -> None:
+        """All of these, or none."""
+        lines = [_line(move) for move in moves]
+        self._run(repo, "update-ref", "--stdin", stdin="".join(lines).encode())
+
+    def reset_tree(self, repo: Path, ref: str = MAIN) -> None:
+        """The index and the tree show `ref`."""
+        self._run(repo, "read-tree", "--reset", "-u", ref)
+
+    def clear_corpses(self, repo: Path, covered: Callable[[str], bool]) -> tuple[Path, ...]:
+        """Remove the locks that a killed git left, where the lock that the caller holds covers.
+
+        `covered` is asked with the path below `.git`, such as `index.lock`.
+        """
+        home = repo / ".git"
+        found = (*home.glob("*.lock"), *(home / "refs").rglob("*.lock"))
+        corpses = tuple(lock for lock in found if covered(lock.relative_to(home).as_posix()))
+        with told():
+            for corpse in corpses:
+                corpse.unlink(missing_ok=True)
+        return corpses
+
+    def url(self, repo: Path) -> str:
+        """The flake reference of a repo on this host, without a rev."""
+        return f"git+file://{quote(str(repo))}"
+
+    def _run(
+        self,
+        repo: Path | None,
+        *words: str | Path,
+        stdin: bytes | None = None,
+        within: timedelta = QUICK,
+        accept: Sequence[int] = (0,),
+    ) -> Ran:
+        safe = [word for setting in SAFE for word in ("-c", setting)]
+        where = ("-C", repo) if repo else ("-C", "/")
+        argv = (self.program, *safe, *where, *words)
+        try:
+            return self.shell.run(
+                *argv, env=ENVIRONMENT, stdin=stdin, within=within, accept=accept, quiet=True
+            )
+        except CommandFailed as failed:
+            raise _said(failed) from None
+
+
+def _said(failed: CommandFailed) -> Exception:
+    """A full disk and a lock that a killed git left have a hint of their own."""
+    if "No space left on device" in failed.tail:
+        return Transient(
+            f"the disk is full: {failed.message}",
+            code="disk-full",
+            hint="free some space, then run it again",
+        )
+    if "couldn't find remote ref" in failed.tail:
+        return Refused(
+            f"there is no such branch: {failed.tail.splitlines()[-1]}",
+            code="no-such-ref",
+            hint="commit to `main` there, then run it again",
+        )
+    if ".lock': File exists" in failed.tail:
+        return Transient(
+            f"a lock of git is in the way: {failed.message}",
+            code="git-locked",
+            hint="another git may be at work there; if none is, remove the file that it names",
+        )
+    return failed
+
+
+def _blob(raw: bytes) -> tuple[str | None, bytes]:
+    """One answer of `cat-file --batch`, and the rest."""
+    head, _, rest = raw.partition(b"\n")
+    words = head.split()
+    if len(words) != 3 or words[1] != b"blob":
+        return None, rest if words[-1:] == [b"missing"] else b""
+    size = int(words[2])
+    return rest[:size].decode(errors="backslashreplace"), rest[size + 1 :]
+
+
+def _data(text: str) -> bytes:
+    raw = text.encode()
+    return f"data {len(raw)}\n".encode() + raw + b"\n"
+
+
+def _line(move: RefMove) -> str:
+    old = move.old or NOTHING
+    if move.new is None:
+        return f"delete {move.ref} {old}\n" if move.old else ""
+    return f"update {move.ref} {move.new} {old}\n"
+
+
+def _loose(home: Path, under: str) -> Iterator[tuple[str, Rev]]:
+    at = home / under
+    files = [at] if at.is_file() else sorted(at.rglob("*")) if at.is_dir() else []
+    for file in files:
+        if not file.name.endswith(".lock") and file.is_file():
+            text = file.read_text(errors="replace").strip()
+            if Rev.pattern.fullmatch(text):
+                yield str(file.relative_to(home)), Rev(text)
+
+
+def _packed(home: Path, under: str) -> Iterator[tuple[str, Rev]]:
+    packed = home / "packed-refs"
+    if not packed.is_file():
+        return
+    for line in packed.read_text(errors="replace").splitlines():
+        rev, _, name = line.partition(" ")
+        if name.startswith(under) and Rev.pattern.fullmatch(rev):
+            yield name, Rev(rev)

@@ -1,0 +1,56 @@
+"""Small looks at this machine: its disks, its kernel and the kernel's limits."""
+
+from __future__ import annotations
+
+import os
+import platform
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+INOTIFY: Final = Path("/proc/sys/fs/inotify/max_user_instances")
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """How full a file system is; `percent` as `df` counts it, rounded up."""
+
+    percent: int
+    free: int
+    """Bytes that this user may still write."""
+
+
+def nearest(path: Path) -> Path:
+    """The path, or the nearest folder above it that is there and may be seen."""
+    for at in (path, *path.parents):
+        with suppress(OSError):
+            at.stat()
+            return at
+    return Path("/")
+
+
+def disk(path: Path) -> Disk:
+    """Of what `path`, or the nearest folder above it, lies on."""
+    found = os.statvfs(nearest(path))
+    used = found.f_blocks - found.f_bfree
+    of = used + found.f_bavail
+    return Disk(-(-100 * used // of) if of else 0, found.f_bavail * found.f_frsize)
+
+
+def can_write(path: Path) -> bool:
+    """Whether this user may write it, or make it in the nearest folder above it."""
+    return os.access(nearest(path), os.W_OK)
+
+
+def kernel() -> str:
+    """Such as `6.18.44`."""
+    return platform.release()
+
+
+def inotify_instances() -> int | None:
+    """How many each user may have; None where the kernel does not say."""
+    try:
+        return int(INOTIFY.read_text())
+    except (OSError, ValueError):
+        return None

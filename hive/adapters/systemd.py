@@ -1,0 +1,111 @@
+"""systemd: what units are doing, from one `show` for all, and the few acts that hive needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from hive.adapters.shell import Shell
+from hive.domain.agent import AgentSettings
+from hive.domain.limits import Limits
+from hive.domain.names import ContainerName
+from hive.errors import CommandFailed
+
+START = timedelta(minutes=11)
+"""hive's module raises `TimeoutStartSec` of `container@` to 10 minutes; this is just above."""
+
+PROPERTIES = (
+    "Id", "LoadState", "ActiveState", "SubState", "Result", "MainPID", "Job",
+    "NeedDaemonReload", "MemoryMax", "CPUQuotaPerSecUSec", "TasksMax",
+)  # fmt: skip
+MOVING = frozenset({"activating", "deactivating", "reloading"})
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What systemd says of one unit. A failed or absent unit is an answer, not an error."""
+
+    properties: dict[str, str]
+
+    @property
+    def state(self) -> str:
+        return self.properties.get("ActiveState", "inactive")
+
+    @property
+    def is_active(self) -> bool:
+        return self.state == "active"
+
+    @property
+    def is_moving(self) -> bool:
+        """A job of systemd's own is under way: killing `systemctl` did not cancel it."""
+        return self.state in MOVING
+
+    @property
+    def is_failed(self) -> bool:
+        return self.state == "failed"
+
+    @property
+    def is_loaded(self) -> bool:
+        return self.properties.get("LoadState") == "loaded"
+
+    @property
+    def main_pid(self) -> int | None:
+        return int(self.properties.get("MainPID", "0")) or None
+
+    @property
+    def needs_reload(self) -> bool:
+        return self.properties.get("NeedDaemonReload") == "yes"
+
+    def limits(self, settings: AgentSettings) -> Limits:
+        return Limits.shown(self.properties, with_tasks=settings.tasks_max is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Systemd:
+    shell: Shell
+
+    def units(self, containers: Sequence[ContainerName]) -> dict[ContainerName, Unit]:
+        """All of them, by one program."""
+        if not containers:
+            return {}
+        asked = {container.unit: container for container in containers}
+        ran = self.shell.run("systemctl", "show", "-p", ",".join(PROPERTIES), *asked, quiet=True)
+        shown = {unit.properties.get("Id", ""): unit for unit in _units(ran.out)}
+        return {container: shown.get(unit, Unit({})) for unit, container in asked.items()}
+
+    def unit(self, container: ContainerName) -> Unit:
+        return self.units([container])[container]
+
+    def daemon_reload(self) -> None:
+        self.shell.run("systemctl", "daemon-reload")
+
+    def start(self, container: ContainerName) -> None:
+        """Blocks until it says that it is ready."""
+        self.shell.run("systemctl", "start", container.unit, within=START)
+
+    def stop(self, container: ContainerName) -> None:
+        self.shell.run("systemctl", "stop", container.unit, within=START)
+
+    def reload(self, container: ContainerName) -> None:
+        """The running container switches to what its profile holds."""
+        self.shell.run("systemctl", "reload", container.unit, within=START)
+
+    def reset_failed(self, container: ContainerName) -> None:
+        """A unit that failed five times does not start again before this."""
+        self.shell.run("systemctl", "reset-failed", container.unit)
+
+    def answers(self) -> bool:
+        """Whether there is a systemd to speak to."""
+        try:
+            self.shell.run("systemctl", "show", "-p", "Version", quiet=True)
+        except CommandFailed:
+            return False
+        return True
+
+
+def _units(shown: str) -> Iterator[Unit]:
+    """A blank line stands between units; properties come in systemd's order."""
+    for part in shown.strip().split("\n\n"):
+        pairs = (line.partition("=") for line in part.splitlines())
+        yield Unit({key: value for key, _, value in pairs})

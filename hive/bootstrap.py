@@ -1,0 +1,155 @@
+"""The only place where parts are chosen and put together."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from hive.adapters.clock import SystemClock
+from hive.adapters.containers import Containers
+from hive.adapters.files import Files, told
+from hive.adapters.git import Git
+from hive.adapters.http import Http
+from hive.adapters.locks import Locks
+from hive.adapters.nix import Nix
+from hive.adapters.shell import LocalShell, Tell
+from hive.adapters.systemd import Systemd
+from hive.adapters.world import World
+from hive.domain.agent import AgentSettings, Health
+from hive.domain.layout import Layout
+from hive.domain.names import NodeName
+from hive.queue.host import Host
+from hive.service.finding import Subject
+from hive.settings import Settings
+from hive.sim.install import folder, install
+from hive.sim.places import address_of
+from hive.store import migrate
+from hive.store.session import Database, open_database
+
+PASSED_ON = (
+    "PATH", "HOME", "TZ", "NIX_REMOTE", "NIX_SSL_CERT_FILE", "SSL_CERT_FILE",
+    "http_proxy", "https_proxy", "no_proxy",
+)  # fmt: skip
+DAEMON = Path("/nix/var/nix/daemon-socket/socket")
+
+
+def build(settings: Settings, env: Mapping[str, str]) -> Host:
+    """A host that is ready to be asked: the embedded default has migrated itself."""
+    database = open_database(settings.database_url)
+    if settings.is_embedded:
+        migrate.upgrade(database)
+    else:
+        migrate.check(database)
+    return host(settings, env, database)
+
+
+def host(settings: Settings, env: Mapping[str, str], database: Database) -> Host:
+    layout = layout_of(settings)
+    environment = listed(settings, env)
+    clock, files = SystemClock(), Files()
+    address = settings.agent_address or _address(settings)
+
+    def world(tell: Tell, locks: Locks) -> World:
+        if settings.is_sim:
+            _pretend(settings)
+        shell = LocalShell(environment, tell, locks)
+        return World(
+            layout=layout,
+            files=files,
+            git=Git(shell, settings.git),
+            nix=Nix(shell, settings.nix_options, settings.nix_env),
+            containers=Containers(shell, files, layout, settings.nix_env),
+            systemd=Systemd(shell),
+            http=Http(),
+            clock=clock,
+            locks=locks,
+            address=address,
+            base=settings.base_flake,
+        )
+
+    return Host(
+        node=NodeName(settings.node),
+        layout=layout,
+        database=database,
+        clock=clock,
+        worker=f"{settings.node}:{os.getpid()}",
+        defaults=AgentSettings(health=Health.PORT if settings.is_sim else Health.UNIT),
+        world=world,
+    )
+
+
+def examined(settings: Settings, env: Mapping[str, str]) -> Subject:
+    """What `hive doctor` looks at. Nothing is made, migrated or installed for it.
+
+    Nix is asked away from its store and its home: it would make both where they are not.
+    """
+    shell = LocalShell(listed(settings, env))
+    nowhere = {"NIX_REMOTE": "dummy://", "HOME": "/nonexistent"}
+    store = Path(settings.nix_env.get("NIX_STORE_DIR", "/nix/store"))
+    return Subject(
+        node=NodeName(settings.node),
+        shell=shell,
+        git=settings.git,
+        nix=Nix(shell, settings.nix_options, {**settings.nix_env, **nowhere}),
+        pretended=settings.sim,
+        state=settings.state_dir,
+        run=settings.run_dir,
+        store=settings.sim_root / "store" if "nix" in settings.sim else store,
+        database=open_database(settings.database_url),
+        migrates_itself=settings.is_embedded,
+        redis_url=settings.redis_url,
+    )
+
+
+def layout_of(settings: Settings) -> Layout:
+    return Layout(
+        state=settings.state_dir,
+        run=settings.run_dir,
+        conf_dir=settings.container_conf_dir,
+        container_state=settings.container_state_dir,
+        profiles=settings.profiles_dir,
+        systemd=settings.systemd_dir,
+        gcroots=settings.gcroots_dir,
+        proc=settings.proc_dir,
+    )
+
+
+def listed(settings: Settings, env: Mapping[str, str]) -> dict[str, str]:
+    """What every program of hive's gets of the environment, and nothing else.
+
+    As root beside a daemon, nix would open the store itself, and builders would run in the worker's
+    own unit: `NIX_REMOTE` sends them to the daemon.
+    """
+    passed = {key: env[key] for key in PASSED_ON if key in env}
+    passed.setdefault("PATH", os.defpath)
+    passed.setdefault("HOME", str(settings.state_dir))
+    passed["LANG"] = "C.UTF-8"
+    if "nix" not in settings.sim and DAEMON.exists():
+        passed.setdefault("NIX_REMOTE", "daemon")
+    return passed | _pretence(settings, passed["PATH"]) if settings.is_sim else passed
+
+
+def _pretence(settings: Settings, path: str) -> dict[str, str]:
+    """The stand-ins come first on the PATH, and know where the pretend host lies."""
+    return {
+        "PATH": f"{settings.sim_root / 'bin'}{os.pathsep}{path}",
+        "HIVE_SIM_ROOT": str(settings.sim_root),
+        "HIVE_CONTAINER_CONF_DIR": str(settings.container_conf_dir),
+        "HIVE_CONTAINER_STATE_DIR": str(settings.container_state_dir),
+        "HIVE_PROFILES_DIR": str(settings.profiles_dir),
+        "HIVE_SYSTEMD_DIR": str(settings.systemd_dir),
+        "HIVE_GCROOTS_DIR": str(settings.gcroots_dir),
+    }
+
+
+def _pretend(settings: Settings) -> None:
+    with told():
+        install(folder(), settings.sim_root, sys.executable, settings.sim)
+
+
+def _address(settings: Settings) -> str:
+    if not settings.is_sim:
+        return "127.0.0.1"
+    return address_of(settings.sim_root)

@@ -1,0 +1,148 @@
+"""A job's life: its states, and the only moves between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final, NewType
+
+from hive.domain.names import AgentName, NodeName
+
+JobId = NewType("JobId", int)
+
+
+class JobState(StrEnum):
+    QUEUED = "queued"  #: a worker claims it, or an operator cancels it
+    RUNNING = "running"  #: its worker finishes, parks or gives it back, or maintenance rescues it
+    WAITING = "waiting"  #: at a gate: an operator approves, denies or cancels it
+    SUCCEEDED = "succeeded"  #: every step holds; nobody moves it
+    FAILED = "failed"  #: refused, or out of attempts; an operator may retry it
+    CANCELLED = "cancelled"  #: an operator stopped it, or its requester withdrew it
+    DENIED = "denied"  #: an operator said no; nobody moves it
+    SUPERSEDED = "superseded"  #: a newer proposal took its place; nobody moves it
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An arrow in the diagram: from any of `start`, to `end`."""
+
+    name: str
+    start: frozenset[JobState]
+    end: JobState
+    because: str
+
+
+_Q, _R, _W, _S, _F, _C, _D, _X = JobState
+
+LIVE: Final = frozenset({_Q, _R, _W})
+ENDED: Final = frozenset(JobState) - LIVE
+
+CLAIM: Final = Move("claim", frozenset({_Q}), _R, "a worker took the lease")
+TAKE_OVER: Final = Move("take over", frozenset({_R}), _R, "its lock is free, so its worker is gone")
+RESTORE: Final = Move("restore", frozenset({_R}), _R, "a step after the switch has failed")
+FINISH: Final = Move("finish", frozenset({_R}), _S, "every step holds")
+FAIL: Final = Move("fail", frozenset({_R}), _F, "refused, out of attempts, or restored")
+GIVE_BACK: Final = Move("give back", frozenset({_R}), _Q, "its worker was interrupted or drained")
+AGAIN: Final = Move("again", frozenset({_R}), _Q, "transient trouble, with attempts left")
+RESCUE: Final = Move("rescue", frozenset({_R}), _Q, "the lease lapsed; its worker is gone")
+PARK: Final = Move("park", frozenset({_R}), _W, "a gate does not hold yet")
+APPROVE: Final = Move("approve", frozenset({_W}), _Q, "an operator approved it")
+DENY: Final = Move("deny", frozenset({_W}), _D, "an operator denied it")
+WITHDRAW: Final = Move("withdraw", frozenset({_W}), _C, "its requester withdrew it")
+SUPERSEDE: Final = Move("supersede", frozenset({_W}), _X, "a newer proposal took its place")
+ORPHAN: Final = Move(
+    "orphan", frozenset({_Q, _W}), _F, "its agent was destroyed, or its folder is lost"
+)
+CANCEL: Final = Move("cancel", frozenset({_Q, _W}), _C, "an operator cancelled it")
+END_CANCELLED: Final = Move("end cancelled", frozenset({_R}), _C, "its worker saw the cancel")
+RETRY: Final = Move("retry", frozenset({_F, _C}), _Q, "an operator said again")
+
+MOVES: Final = (
+    CLAIM, TAKE_OVER, RESTORE, FINISH, FAIL, GIVE_BACK, AGAIN, RESCUE, PARK, APPROVE, DENY, WITHDRAW,
+    SUPERSEDE, ORPHAN, CANCEL, END_CANCELLED, RETRY,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a job ended, or restores: what a `HiveError` carried."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A row, read: all that is so of one job at one moment. Instants are aware, in UTC."""
+
+    id: JobId
+    kind: str
+    node: NodeName
+    agent: AgentName | None
+    ask: Mapping[str, Any]
+    state: JobState
+    attempt: int  #: the fencing token: +1 at every claim, never lowered
+    failures: int  #: transient ends: the retry budget
+    losses: int  #: rescues
+    restoring: bool  #: only the restore list may run
+    lock: str
+    priority: int  #: lower goes first
+    cancel_requested_at: datetime | None
+    parent_id: JobId | None
+    requested_by: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    run_at: datetime | None
+    error: Trouble | None
+    result: Mapping[str, Any] | None
+
+
+class StepState(StrEnum):
+    HELD = "held"  #: it was so already
+    APPLYING = "applying"  #: it differs, and is being made so
+    APPLIED = "applied"  #: it was made so, and checked
+    FAILED = "failed"  #: it could not be made so
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """How one step went, in the attempt that last touched it."""
+
+    position: int
+    name: str
+    state: StepState
+    because: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line that a program of a job wrote, or the command itself (`stream` is `$`)."""
+
+    seq: int
+    attempt: int
+    step: str
+    stream: str
+    at: datetime
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A request for a job: a row that is not there yet."""
+
+    kind: str
+    node: NodeName
+    agent: AgentName | None
+    ask: Mapping[str, Any]
+    lock: str
+    requested_by: str
+    unique_key: str | None = None  #: equal work: while one such job is live, it is this one
+    idempotency_key: str | None = None  #: the requester's own; it names one request for ever
+    priority: int = 0
+    run_at: datetime | None = None
+    parent_id: JobId | None = None

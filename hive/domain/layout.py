@@ -1,0 +1,79 @@
+"""Where things lie on a host: every path that hive looks at or writes, and nothing that acts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hive.domain.names import AgentName, ContainerName
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The folders of one host. Contracts: hyperhive's, so that a host can move over in place."""
+
+    state: Path
+    run: Path
+    conf_dir: Path
+    container_state: Path
+    profiles: Path
+    systemd: Path
+    gcroots: Path
+    proc: Path
+
+    @property
+    def agents(self) -> Path:
+        return self.state / "agents"
+
+    @property
+    def applied_root(self) -> Path:
+        return self.state / "applied"
+
+    @property
+    def meta(self) -> Path:
+        return self.state / "meta"
+
+    @property
+    def scratch(self) -> Path:
+        """Things in the making; same file system as the state, so that a rename is atomic."""
+        return self.state / "scratch"
+
+    @property
+    def locks(self) -> Path:
+        return self.run / "locks"
+
+    @property
+    def meta_lock(self) -> Path:
+        return self.locks / "meta"
+
+    def home(self, agent: AgentName) -> Path:
+        return self.agents / agent
+
+    def proposed(self, agent: AgentName) -> Path:
+        """Written by the manager: hostile ground."""
+        return self.agents / agent / "config"
+
+    def applied(self, agent: AgentName) -> Path:
+        """Written by hive alone, under the agent's lock."""
+        return self.applied_root / agent
+
+    def runtime(self, agent: AgentName) -> Path:
+        return self.run / "agents" / agent
+
+    def agent_lock(self, agent: AgentName) -> Path:
+        return self.locks / f"agent-{agent}"
+
+    def gcroot(self, agent: AgentName, key: str) -> Path:
+        return self.gcroots / agent / key
+
+    def conf(self, container: ContainerName) -> Path:
+        return self.conf_dir / f"{container}.conf"
+
+    def root(self, container: ContainerName) -> Path:
+        return self.container_state / container
+
+    def profile(self, container: ContainerName) -> Path:
+        return self.profiles / container / "system"
+
+    def drop_in(self, container: ContainerName) -> Path:
+        return self.systemd / f"{container.unit}.d" / "hyperhive-limits.conf"

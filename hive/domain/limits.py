@@ -1,0 +1,54 @@
+"""Limits of a container: the drop-in that hive writes, and what systemd makes of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from hive.domain.agent import AgentSettings
+
+UNLIMITED = "infinity"
+_UNITS = {"us": 1, "ms": 1000, "s": 10**6, "min": 60 * 10**6, "h": 3600 * 10**6}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Memory in bytes, processor time in microseconds a second, number of tasks; None: no limit."""
+
+    memory: int | None
+    cpu_us: int | None
+    tasks: int | None
+
+    @classmethod
+    def of(cls, settings: AgentSettings) -> Limits:
+        return cls(settings.memory_max, settings.cpu_quota * 10_000, settings.tasks_max)
+
+    @classmethod
+    def shown(cls, properties: dict[str, str], *, with_tasks: bool) -> Limits:
+        """From `systemctl show`. Tasks have a default of systemd's own: only compared when ours."""
+        tasks = properties.get("TasksMax", UNLIMITED) if with_tasks else UNLIMITED
+        return cls(
+            _number(properties.get("MemoryMax", UNLIMITED)),
+            microseconds(properties.get("CPUQuotaPerSecUSec", UNLIMITED)),
+            _number(tasks),
+        )
+
+    def drop_in(self) -> str:
+        lines = ["[Service]"]
+        if self.memory is not None:
+            lines.append(f"MemoryMax={self.memory}")
+        if self.cpu_us is not None:
+            lines.append(f"CPUQuota={self.cpu_us // 10_000}%")
+        if self.tasks is not None:
+            lines.append(f"TasksMax={self.tasks}")
+        return "\n".join(lines) + "\n"
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdigit() else None
+
+
+def microseconds(span: str) -> int | None:
+    """systemd's time span, such as `1min 30s` or `500ms`; `infinity` is None."""
+    parts = re.findall(r"(\d+(?:\.\d+)?)(us|ms|min|s|h)", span)
+    return round(sum(float(n) * _UNITS[unit] for n, unit in parts)) if parts else None

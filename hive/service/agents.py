@@ -1,0 +1,192 @@
+"""What a face may ask about agents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hive.adapters.containers import Leader
+from hive.adapters.git import MAIN
+from hive.adapters.systemd import Unit
+from hive.adapters.world import World
+from hive.domain import conf
+from hive.domain.agent import Agent, AgentSettings, Desired
+from hive.domain.job import Job, JobId, NewJob
+from hive.domain.names import AgentName
+from hive.domain.ports import port_of
+from hive.errors import NotFound, Refused
+from hive.jobs.catalog import lock_of
+from hive.jobs.runner import preview
+from hive.jobs.spawn import Spawn
+from hive.queue.host import Host
+from hive.queue.submit import submit
+from hive.service.ground import looked_at, number_above_tags, written_to
+from hive.service.views import AgentView, DeployedView
+from hive.steps.look import main_meta
+from hive.steps.step import Finding, name_of
+from hive.store import agents, jobs
+
+
+def spawn(host: Host, name: AgentName, *, requested_by: str) -> tuple[Job, bool]:
+    """Accept a spawn; the job and whether it is new. Refused before anything is written down."""
+    world = written_to(host)
+    agent = _wanted(host, name)
+    _refuse_early(world, agent)
+    number_above_tags(host, world)
+    new = NewJob(
+        kind=Spawn.kind,
+        node=host.node,
+        agent=name,
+        ask={},
+        lock=lock_of(host.node, name),
+        requested_by=requested_by,
+        unique_key=f"{Spawn.kind}:{host.node}/{name}",
+    )
+    return submit(host.database, new, agent, now=host.clock.now())
+
+
+def plan_spawn(host: Host, name: AgentName) -> list[tuple[str, Finding]]:
+    """What a spawn would find right now, step by step; nothing is touched."""
+    world = looked_at(host)
+    agent = _wanted(host, name)
+    recipe = Spawn(name, agent.settings, agent.desired, JobId(0))
+    return [(name_of(step), finding) for step, finding in preview(recipe.plan(), world)]
+
+
+def listed(host: Host) -> list[AgentView]:
+    """Every agent that is not destroyed, by name, and every container of hive's without a row."""
+    views = _views(host)
+    return [view for view in views if view.desired is not Desired.DESTROYED]
+
+
+def show(host: Host, name: AgentName) -> AgentView:
+    found = next((view for view in _views(host) if view.name == name), None)
+    if found is None:
+        raise NotFound(f"there is no agent {name}", code="no-such-agent", hint="see `hive agents`")
+    return found
+
+
+def _wanted(host: Host, name: AgentName) -> Agent:
+    """The agent as a spawn leaves its row: its own settings where it has some."""
+    with host.database.read() as session:
+        known = agents.find(session, host.node, name)
+    settings = known.settings if known else host.defaults
+    return Agent(host.node, name, port_of(name), Desired.RUNNING, settings)
+
+
+def _refuse_early(world: World, agent: Agent) -> None:
+    """What no attempt can mend, before a job is accepted."""
+    conf.owned(agent.name, world.layout, privileged=agent.settings.privileged)
+    if world.base is None:
+        raise Refused(
+            "there is no base flake for agents to stand on",
+            code="no-base-flake",
+            hint="set HIVE_BASE_FLAKE",
+        )
+    for other in _folders(world):
+        if other != agent.name and port_of(other) == agent.port:
+            raise Refused(
+                f"port {agent.port} is already taken by '{other}'",
+                code="port-taken",
+                hint="rename one of them and retry",
+            )
+
+
+def _folders(world: World) -> set[AgentName]:
+    """Agents that have kept state here, known to the database or not."""
+    layout = world.layout
+    names = (*world.files.entries(layout.agents), *world.files.entries(layout.applied_root))
+    return {AgentName(name) for name in names if AgentName.pattern.fullmatch(name)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """This host at one moment, by a number of programs that does not grow with the agents."""
+
+    world: World
+    units: dict[AgentName, Unit]
+    leaders: dict[AgentName, Leader | None]
+    deployed: dict[AgentName, DeployedView]
+
+
+def _views(host: Host) -> list[AgentView]:
+    world = looked_at(host)
+    with host.database.read() as session:
+        rows = agents.listed(session)
+        live = {(job.node, job.agent): job.id for job in jobs.live(session)}
+    ours = {row.name: row for row in rows if row.node == host.node}
+    for container in world.containers.names():
+        name = container.agent
+        if name and name not in ours:
+            ours[name] = _unknown(host, name)
+    seen = _look(world, tuple(ours))
+    here = [_view(row, live.get((row.node, row.name)), seen) for row in ours.values()]
+    there = [
+        _elsewhere(row, live.get((row.node, row.name)), world)
+        for row in rows
+        if row.node != host.node
+    ]
+    return sorted(here + there, key=lambda view: (view.node, view.name))
+
+
+def _unknown(host: Host, name: AgentName) -> Agent:
+    """A container of hive's that the database does not know: shown, never hidden."""
+    return Agent(host.node, name, port_of(name), Desired.RUNNING, AgentSettings())
+
+
+def _look(world: World, names: tuple[AgentName, ...]) -> _Seen:
+    shown = world.systemd.units([name.container for name in names])
+    units = {name: shown[name.container] for name in names}
+    leaders = {
+        name: world.containers.booted(unit.main_pid) if unit.is_active else None
+        for name, unit in units.items()
+    }
+    return _Seen(world, units, leaders, _deployed(world))
+
+
+def _deployed(world: World) -> dict[AgentName, DeployedView]:
+    if world.git.ref(world.layout.meta, MAIN) is None:
+        return {}
+    last: dict[str, JobId] = {}
+    for subject in world.git.subjects(world.layout.meta, MAIN):
+        words = subject.split()
+        if words[0] == "deploy" and words[1] not in last:
+            last[words[1]] = JobId(int(words[2].removeprefix("deployed/")))
+    blocks = main_meta(world).blocks
+    return {block.agent: DeployedView(last.get(block.agent), block.rev) for block in blocks}
+
+
+def _view(row: Agent, job: JobId | None, seen: _Seen) -> AgentView:
+    unit, leader = seen.units[row.name], seen.leaders[row.name]
+    return AgentView(
+        name=row.name,
+        node=row.node,
+        container=row.name.container,
+        port=row.port,
+        url=f"http://{seen.world.address}:{row.port}/",
+        desired=row.desired,
+        running=unit.is_active,
+        state=unit.state,
+        privileged=leader.is_privileged if leader else row.settings.privileged,
+        system=leader.system if leader else None,
+        deployed=seen.deployed.get(row.name),
+        job=job,
+        failed_at=row.failed_at,
+    )
+
+
+def _elsewhere(row: Agent, job: JobId | None, world: World) -> AgentView:
+    return AgentView(
+        name=row.name,
+        node=row.node,
+        container=row.name.container,
+        port=row.port,
+        url=f"http://{world.address}:{row.port}/",
+        desired=row.desired,
+        running=None,
+        state="elsewhere",
+        privileged=row.settings.privileged,
+        system=None,
+        deployed=None,
+        job=job,
+        failed_at=row.failed_at,
+    )

@@ -1,0 +1,97 @@
+"""What a face shows of jobs and agents: values, and their JSON with keys that stay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from hive.domain.agent import Desired
+from hive.domain.job import Job, JobId, StepRecord
+from hive.domain.names import AgentName, ContainerName, NodeName, Rev
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job, and the steps of its last attempt."""
+
+    job: Job
+    steps: tuple[StepRecord, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        job, error = self.job, self.job.error
+        return {
+            "id": job.id,
+            "kind": job.kind,
+            "node": job.node,
+            "agent": job.agent,
+            "state": job.state.value,
+            "attempt": job.attempt,
+            "steps": [_step(step) for step in self.steps],
+            "result": job.result,
+            "error": error and {"code": error.code, "message": error.message, "hint": error.hint},
+            "requested_by": job.requested_by,
+            "created_at": instant(job.created_at),
+            "started_at": instant(job.started_at),
+            "finished_at": instant(job.finished_at),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class DeployedView:
+    """The job that deployed, and the commit that it deployed."""
+
+    job: JobId | None
+    sha: Rev
+
+
+@dataclass(frozen=True, slots=True)
+class AgentView:
+    """An agent: what is wanted of it, and what is so on its host."""
+
+    name: AgentName
+    node: NodeName
+    container: ContainerName
+    port: int
+    url: str
+    desired: Desired
+    running: bool | None
+    """None: on another node, where this one cannot look."""
+    state: str
+    """The unit's, in systemd's word."""
+    privileged: bool
+    system: Path | None
+    deployed: DeployedView | None
+    job: JobId | None
+    failed_at: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        deployed = self.deployed
+        return {
+            "name": self.name,
+            "node": self.node,
+            "container": self.container,
+            "port": self.port,
+            "desired": self.desired.value,
+            "running": self.running,
+            "privileged": self.privileged,
+            "system": str(self.system) if self.system else None,
+            "deployed": deployed and {"job": deployed.job, "sha": deployed.sha},
+            "job": self.job,
+            "failed_at": self.failed_at,
+        }
+
+
+def _step(step: StepRecord) -> dict[str, Any]:
+    return {
+        "name": step.name,
+        "state": step.state.value,
+        "because": step.because,
+        "seconds": step.seconds,
+    }
+
+
+def instant(at: datetime | None) -> str | None:
+    """In UTC, to the millisecond."""
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None

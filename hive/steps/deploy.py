@@ -1,0 +1,137 @@
+"""The record of a deploy, and the way back from a switch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hive.adapters.git import MAIN, RefMove
+from hive.adapters.world import World
+from hive.domain.job import JobId
+from hive.domain.meta import FLAKE, LOCK, render
+from hive.domain.names import AgentName, Rev
+from hive.domain.target import Recorded, Target, closure_key
+from hive.errors import Fault, Refused
+from hive.steps.container import ProfileSet, Running, Stopped
+from hive.steps.look import Planned, candidate, main_meta, planned, recorded, rev_of
+from hive.steps.meta import locked, meta_locked
+from hive.steps.step import Differs, Finding, Holds, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """meta's main pins `target`, applied's main and `deployed/<job>` are on it, both trees clean.
+
+    The commit in meta is the point of no return. A job that changes nothing there commits nothing:
+    the tag is then of the job that the last commit names.
+    """
+
+    target: Target
+    job: JobId
+
+    def check(self, world: World) -> Finding:
+        agent, rev = self.target.agent, rev_of(world, self.target)
+        found = planned(world, self.target)
+        if found is None or found.at != world.git.ref(world.layout.meta, MAIN):
+            return Differs(f"meta's main does not pin what {agent} wants")
+        applied = world.layout.applied(agent)
+        if world.git.ref(applied, MAIN) != rev:
+            return Differs(f"applied's main of {agent} is not on {rev}")
+        tag = deployed_tag(world, agent)
+        if tag is None or world.git.ref(applied, tag) != rev:
+            return Differs(f"the tag of the last deploy of {agent} is missing")
+        for repo in (world.layout.meta, applied):
+            if not world.git.is_clean(repo):
+                return Differs(f"the tree of {repo} is not its main")
+        return Holds(f"{tag.removeprefix('refs/tags/')} is on {rev[:12] if rev else rev}")
+
+    def apply(self, world: World) -> None:
+        found = planned(world, self.target)
+        if found is None:
+            raise Refused(f"nothing pins {self.target.agent}", code="no-such-ref")
+        with meta_locked(world):
+            self._record(world, found)
+            world.git.reset_tree(world.layout.meta)
+        self._move_applied(world, found.block.rev)
+
+    def _record(self, world: World, found: Planned) -> None:
+        """main's present text with this agent's block changed alone; nothing, if it is so."""
+        agent, meta, main = self.target.agent, world.layout.meta, _main(world)
+        wanted = main_meta(world).with_block(found.block, found.base)
+        if wanted == main_meta(world):
+            return
+        if world.git.parent(meta, found.at) == main:
+            files = {FLAKE: render(wanted), LOCK: found.lock}
+        else:
+            files = locked(world, agent, wanted)
+        if closure_key(found.block, files[LOCK]) != found.key:
+            raise Fault(f"the closure of {agent} changed between its build and its record")
+        subject = f"deploy {agent} deployed/{self.job} {found.block.rev[:12]}"
+        now, side = world.clock.now(), candidate(agent)
+        made = world.git.commit(meta, side, files, parent=main, subject=subject, at=now)
+        world.git.move(meta, RefMove(MAIN, made, main), RefMove(side, None, made))
+
+    def _move_applied(self, world: World, rev: Rev) -> None:
+        agent, applied = self.target.agent, world.layout.applied(self.target.agent)
+        tag = deployed_tag(world, agent)
+        if tag is None:
+            raise Fault(f"meta's main pins {agent}, and no commit of it says so")
+        if world.git.ref(applied, tag) not in (None, rev):
+            raise Fault(f"{tag} of {agent} is on another commit already")
+        moves = tuple(_missing(world, agent, {MAIN: rev, tag: rev}))
+        if moves:
+            world.git.move(applied, *moves)
+        world.git.reset_tree(applied)
+
+
+@dataclass(frozen=True, slots=True)
+class Reverted:
+    """The container is as meta's main says: set to that closure and running it, or not running.
+
+    The previous closure is the one that main names, never what the profile holds: a killed attempt
+    may have set it.
+    """
+
+    agent: AgentName
+    privileged: bool = False
+
+    def check(self, world: World) -> Finding:
+        findings = [step.check(world) for step in self._steps(world)]
+        return next((found for found in findings if isinstance(found, Differs)), findings[-1])
+
+    def apply(self, world: World) -> None:
+        for step in self._steps(world):
+            if isinstance(step.check(world), Differs):
+                step.apply(world)
+
+    def _steps(self, world: World) -> tuple[Step, ...]:
+        if recorded(world, self.agent) is None:
+            return (Stopped(self.agent),)
+        before = Recorded(self.agent)
+        return (ProfileSet(before), Running(before, self.privileged))
+
+
+def is_recorded(world: World, target: Target) -> bool:
+    """Whether meta's main pins the target: past this, a job goes forward only."""
+    found = planned(world, target)
+    return found is not None and found.at == world.git.ref(world.layout.meta, MAIN)
+
+
+def deployed_tag(world: World, agent: AgentName) -> str | None:
+    """The tag that meta's last `deploy <agent>` commit names."""
+    said = world.git.newest_subject(world.layout.meta, MAIN, f"deploy {agent} deployed/")
+    return f"refs/tags/{said.split()[2]}" if said else None
+
+
+def _main(world: World) -> Rev:
+    main = world.git.ref(world.layout.meta, MAIN)
+    if main is None:
+        raise Fault("meta has no main")
+    return main
+
+
+def _missing(world: World, agent: AgentName, wanted: dict[str, Rev]) -> Iterator[RefMove]:
+    refs = world.git.refs(world.layout.applied(agent))
+    for ref, rev in wanted.items():
+        if refs.get(ref) != rev:
+            yield RefMove(ref, rev, refs.get(ref))

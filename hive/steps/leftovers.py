@@ -1,0 +1,15 @@
+"""What a killed attempt leaves in the folders of one agent, and its removal."""
+
+from __future__ import annotations
+
+from hive.adapters.world import World
+from hive.domain.names import AgentName
+from hive.steps.look import candidate
+
+
+def clear_leftovers(world: World, agent: AgentName) -> None:
+    """Only for who holds the agent's lock: then nobody else writes here, and a lock is a corpse."""
+    world.files.wipe(world.layout.scratch / agent)
+    world.git.clear_corpses(world.layout.applied(agent), lambda _: True)
+    ours = f"{candidate(agent)}.lock"
+    world.git.clear_corpses(world.layout.meta, lambda path: path == ours)

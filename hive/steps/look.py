@@ -1,0 +1,124 @@
+"""Resolving a target: which rev, which plan in the meta flake, which closure. All by looking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hive.adapters.git import MAIN
+from hive.adapters.world import World
+from hive.domain.meta import FLAKE, LOCK, Base, Block, Meta, parse
+from hive.domain.names import AgentName, Rev
+from hive.domain.target import AppliedMain, Pinned, Recorded, Target, closure_key
+from hive.errors import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A target as a commit of the meta flake pins it."""
+
+    block: Block
+    base: Base
+    lock: str
+    at: Rev
+    """The commit of meta that says so: main, or the agent's candidate."""
+
+    @property
+    def key(self) -> str:
+        return closure_key(self.block, self.lock)
+
+
+def candidate(agent: AgentName) -> str:
+    return f"refs/heads/candidate/{agent}"
+
+
+def rev_of(world: World, target: Target) -> Rev | None:
+    match target:
+        case Pinned(_, rev):
+            return rev
+        case AppliedMain(agent):
+            return world.git.ref(world.layout.applied(agent), MAIN)
+        case Recorded(agent):
+            found = recorded(world, agent)
+            return found.block.rev if found else None
+
+
+def planned(world: World, target: Target) -> Planned | None:
+    """Meta's main where it pins the target already, else the agent's candidate, else None."""
+    found = recorded(world, target.agent)
+    if isinstance(target, Recorded):
+        return found
+    rev = rev_of(world, target)
+    if rev is None:
+        return None
+    if found and found.block == _wanted(world, target.agent, rev, found.base):
+        return found
+    tried = _pinned_at(world, target.agent, candidate(target.agent))
+    if tried and tried.block == _wanted(world, target.agent, rev, tried.base):
+        return tried if tried.base in bases_for(world, target.agent, tried.base) else None
+    return None
+
+
+def recorded(world: World, agent: AgentName) -> Planned | None:
+    """What meta's main pins for the agent: the last that was deployed."""
+    return _pinned_at(world, agent, MAIN)
+
+
+def bases_for(world: World, agent: AgentName, pinned: Base | None = None) -> tuple[Base, ...]:
+    """The base that the agent stands on, else the one that the node uses, else `pinned` itself.
+
+    `pinned` counts only when it came from the reference that is wanted now.
+    """
+    meta = main_meta(world)
+    block = meta.block(agent)
+    if block:
+        return (meta.base(block.base),)
+    shared = meta.base_from(world.base or "")
+    if shared:
+        return (shared,)
+    return (pinned,) if pinned and pinned.origin == world.base else ()
+
+
+def main_meta(world: World) -> Meta:
+    """What meta's main says; nothing where there is no meta yet. Raises on a foreign one."""
+    main = world.git.ref(world.layout.meta, MAIN)
+    text = world.git.file(world.layout.meta, main, FLAKE) if main else None
+    return parse(text) if text is not None else Meta()
+
+
+def system_of(world: World, target: Target) -> Path | None:
+    """The closure of the target that hive built and keeps, or None."""
+    found = planned(world, target)
+    return built(world, found) if found else None
+
+
+def built(world: World, plan: Planned) -> Path | None:
+    system = world.files.link(world.layout.gcroot(plan.block.agent, plan.key))
+    return system if system and world.files.exists(system) else None
+
+
+def needed_system(world: World, target: Target) -> Path:
+    """For an `apply` whose earlier steps hold: the closure is there."""
+    system = system_of(world, target)
+    if system is None:
+        raise Refused(
+            f"the closure of {target.agent} is gone",
+            code="closure-gone",
+            hint="the collector or a hand took it: run it again, to build it anew",
+        )
+    return system
+
+
+def _wanted(world: World, agent: AgentName, rev: Rev, base: Base) -> Block:
+    url = world.git.url(world.layout.applied(agent))
+    return Block.of(agent, url=url, rev=rev, base=base.label)
+
+
+def _pinned_at(world: World, agent: AgentName, ref: str) -> Planned | None:
+    at = world.git.ref(world.layout.meta, ref)
+    if at is None:
+        return None
+    text, lock = world.git.files(world.layout.meta, at, FLAKE, LOCK)
+    meta = parse(text or "")
+    block = meta.block(agent)
+    return Planned(block, meta.base(block.base), lock, at) if block and lock else None

@@ -1,0 +1,114 @@
+"""The meta flake: candidates beside main, and the record on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from hive.adapters.clock import wait_until
+from hive.adapters.git import MAIN
+from hive.adapters.locks import Lock
+from hive.adapters.world import World
+from hive.domain.meta import FLAKE, LOCK, Base, Block, Meta, render
+from hive.domain.names import AgentName
+from hive.domain.target import Target
+from hive.errors import Refused, Transient
+from hive.steps.look import bases_for, candidate, main_meta, planned, rev_of
+from hive.steps.step import Differs, Finding, Holds
+
+LOCK_WAIT = timedelta(minutes=5)
+OTHERS = "refs/heads/candidate/"
+
+
+@contextmanager
+def meta_locked(world: World) -> Iterator[None]:
+    """Alone in meta, but for the candidates of others. Its holder is waited for, never ended."""
+
+    def taken() -> Lock | None:
+        return world.locks.take(world.layout.meta_lock, note_children=False)
+
+    lock = wait_until(world.clock, taken, within=LOCK_WAIT, every=timedelta(milliseconds=20))
+    if lock is None:
+        raise Transient(
+            f"{world.layout.meta_lock} was held for {LOCK_WAIT}",
+            code="meta-busy",
+            hint="another job records there; if none does, look for a program that hangs",
+        )
+    with lock:
+        world.git.clear_corpses(world.layout.meta, lambda path: not path.startswith(OTHERS))
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class CandidatePinned:
+    """A commit of meta pins `target` on its base: main, or a candidate beside it.
+
+    A candidate is main's text with this agent's block changed, made in one atomic effect and
+    without a worktree, so that main and its tree stay as they are.
+    """
+
+    target: Target
+
+    def check(self, world: World) -> Finding:
+        agent, found = self.target.agent, planned(world, self.target)
+        if found is None:
+            return Differs(f"no commit of meta pins what {agent} wants")
+        return Holds(f"meta pins {agent} at {found.block.rev[:12]} on {found.base.label}")
+
+    def apply(self, world: World) -> None:
+        agent, rev = self.target.agent, rev_of(world, self.target)
+        if rev is None:
+            raise Refused(f"{agent} has no rev to pin", code="no-such-ref")
+        init_meta(world, agent)
+        meta, base = main_meta(world), self._base(world)
+        url = world.git.url(world.layout.applied(agent))
+        wanted = meta.with_block(Block.of(agent, url=url, rev=rev, base=base.label), base)
+        world.git.commit(
+            world.layout.meta,
+            candidate(agent),
+            locked(world, agent, wanted),
+            parent=world.git.ref(world.layout.meta, MAIN),
+            subject=f"candidate {agent} {rev[:12]}",
+            at=None,
+        )
+
+    def _base(self, world: World) -> Base:
+        known = bases_for(world, self.target.agent)
+        if known:
+            return known[0]
+        if world.base is None:
+            raise Refused(
+                "there is no base flake for agents to stand on",
+                code="no-base-flake",
+                hint="set HIVE_BASE_FLAKE",
+            )
+        return world.nix.pin(world.base)
+
+
+def locked(world: World, agent: AgentName, meta: Meta) -> dict[str, str]:
+    """The text of `meta`, and main's lock filled in for it: the files of a commit."""
+    folder = world.scratch(agent, "meta")
+    main = world.git.ref(world.layout.meta, MAIN)
+    before = world.git.file(world.layout.meta, main, LOCK) if main else None
+    world.files.write(folder / FLAKE, render(meta))
+    if before is not None:
+        world.files.write(folder / LOCK, before)
+    world.nix.lock(folder)
+    return {FLAKE: render(meta), LOCK: world.files.read(folder / LOCK) or ""}
+
+
+def init_meta(world: World, agent: AgentName) -> None:
+    """meta has its first commit: `init`, made beside and renamed."""
+    if world.git.ref(world.layout.meta, MAIN):
+        return
+    with meta_locked(world):
+        if world.git.ref(world.layout.meta, MAIN):
+            return
+        repo = world.scratch(agent, "meta-init")
+        world.git.init(repo)
+        files = {FLAKE: render(Meta())}
+        world.git.commit(repo, MAIN, files, parent=None, subject="init", at=world.clock.now())
+        world.git.reset_tree(repo)
+        world.files.move(repo, world.layout.meta)

@@ -1,0 +1,135 @@
+"""The two repos of an agent: proposed, which its manager writes, and applied, which hive writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from hive.adapters.git import MAIN, RefMove
+from hive.adapters.world import World
+from hive.domain.names import AgentName
+from hive.errors import Refused, Transient
+from hive.steps.step import Differs, Finding, Holds
+
+SEEDED: Final = "refs/tags/deployed/0"
+REMOTE: Final = "remote.applied.url"
+
+AGENT_NIX: Final = """\
+# What {agent} is: an ordinary NixOS module. Change it, commit, and propose the commit.
+{{ config, pkgs, lib, ... }}:
+{{
+  # imports = [ ./more.nix ];
+  # environment.systemPackages = with pkgs; [ ];
+}}
+"""
+
+FLAKE_NIX: Final = """\
+# Exports one module, for the meta flake to build on its base. What you add to `inputs` reaches
+# agent.nix as `flakeInputs`; run `nix flake lock` and commit flake.lock with it.
+{
+  description = "an agent of hyperhive";
+  inputs = { };
+  outputs = { self, ... }@inputs: {
+    nixosModules.default = {
+      imports = [ ./agent.nix ];
+      _module.args.flakeInputs = removeAttrs inputs [ "self" ];
+    };
+  };
+}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedSeeded:
+    """The proposed repo of `agent` is there, and its remote `applied` points where it should.
+
+    The remote is the path as the manager's container sees it. After the first commit hive writes
+    nothing else here: the manager does, so this is hostile ground.
+    """
+
+    agent: AgentName
+
+    def check(self, world: World) -> Finding:
+        if not world.agents().is_folder(f"{self.agent}/config/.git"):
+            return Differs(f"{self.agent} has no proposed repo")
+        config = world.agents().read(self._config) or b""
+        remote = world.git.config_value(config, REMOTE)
+        if remote != self._remote:
+            return Differs(f"the remote applied of {self.agent} points at {remote}")
+        return Holds(f"the proposed repo of {self.agent} is there")
+
+    def apply(self, world: World) -> None:
+        if world.agents().is_folder(f"{self.agent}/config/.git"):
+            self._point_remote(world)
+        else:
+            self._seed(world)
+
+    def _seed(self, world: World) -> None:
+        repo = world.scratch(self.agent, "proposed")
+        files = {"agent.nix": AGENT_NIX.format(agent=self.agent), "flake.nix": FLAKE_NIX}
+        world.git.init(repo)
+        subject = f"seed {self.agent}"
+        world.git.commit(repo, MAIN, files, parent=None, subject=subject, at=world.clock.now())
+        world.git.reset_tree(repo)
+        config = repo / ".git" / "config"
+        world.files.write(config, (world.files.read(config) or "") + self._remote_section())
+        world.files.make_folder(world.layout.agents, mode=0o700)
+        world.agents().make_folder(self.agent, mode=0o755)
+        world.agents().take_in(repo, f"{self.agent}/config")
+
+    def _point_remote(self, world: World) -> None:
+        """As git does it, a lock beside the config is respected; no git runs in that repo."""
+        if world.agents().exists(f"{self._config}.lock"):
+            raise Transient(
+                f"the config of {self.agent}'s proposed repo is locked",
+                code="git-locked",
+                hint="the manager may be at work there; if not, remove config.lock",
+            )
+        copy = world.scratch(self.agent, "config") / "config"
+        config = world.agents().read(self._config) or b""
+        world.files.write(copy, config.decode(errors="surrogateescape"))
+        world.git.set_config(copy, REMOTE, self._remote)
+        world.agents().write(self._config, (world.files.read(copy) or "").encode())
+
+    def _remote_section(self) -> str:
+        fetch = "+refs/heads/*:refs/remotes/applied/*"
+        return f'[remote "applied"]\n\turl = {self._remote}\n\tfetch = {fetch}\n'
+
+    @property
+    def _config(self) -> str:
+        return f"{self.agent}/config/.git/config"
+
+    @property
+    def _remote(self) -> str:
+        return f"/applied/{self.agent}/.git"
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedSeeded:
+    """The applied repo of `agent` is there, seeded once from proposed's main, as `deployed/0`."""
+
+    agent: AgentName
+
+    def check(self, world: World) -> Finding:
+        repo = world.layout.applied(self.agent)
+        if not world.git.is_repo(repo):
+            return Differs(f"{self.agent} has no applied repo")
+        if not {SEEDED, MAIN} <= set(world.git.refs(repo)):
+            return Differs(f"the applied repo of {self.agent} has no deployed/0")
+        return Holds(f"the applied repo of {self.agent} is seeded")
+
+    def apply(self, world: World) -> None:
+        to = world.layout.applied(self.agent)
+        if world.git.is_repo(to):
+            raise Refused(
+                f"{to} has no tag deployed/0: it predates this layout",
+                code="foreign-repo",
+                hint="take it over with `hive adopt`, or purge the agent and spawn it anew",
+            )
+        repo = world.scratch(self.agent, "applied")
+        world.git.init(repo)
+        world.git.fetch(repo, world.layout.proposed(self.agent), f"{MAIN}:{MAIN}")
+        world.git.move(repo, RefMove(SEEDED, new=world.git.ref(repo, MAIN), old=None))
+        world.git.reset_tree(repo)
+        world.files.make_folder(world.layout.applied_root, mode=0o700)
+        world.files.move(repo, to)

@@ -1,0 +1,91 @@
+"""Agents at rest: what is wanted of each, and who has which port."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final, cast
+
+from sqlalchemy import Row, Table, delete, select, text, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from hive.domain.agent import Agent, AgentSettings, Desired
+from hive.domain.names import AgentName, NodeName
+from hive.errors import Refused
+from hive.store.session import guarded, insert_into
+from hive.store.tables import PORT_TAKEN_ONLY, AgentRow
+
+AGENTS: Final = cast(Table, AgentRow.__table__)
+C: Final = AGENTS.c
+
+
+def put(session: Session, agent: Agent, *, now: datetime) -> None:
+    """The agent's row says this, from now on. The unique index refuses a port that is taken."""
+    said = {
+        "port": agent.port,
+        "desired": agent.desired,
+        "settings": agent.settings.as_json(),
+        "failed_at": agent.failed_at and datetime.fromisoformat(agent.failed_at),
+        "changed_at": now,
+    }
+    row = insert_into(session, AGENTS).values(
+        node=agent.node, name=agent.name, created_at=now, **said
+    )
+    try:
+        with guarded(session):
+            session.execute(row.on_conflict_do_update(index_elements=[C.node, C.name], set_=said))
+    except IntegrityError as error:
+        raise _taken(session, agent) or error from error
+
+
+def find(session: Session, node: NodeName, name: AgentName) -> Agent | None:
+    row = session.execute(select(AGENTS).where(C.node == node, C.name == name)).first()
+    return None if row is None else _agent(row)
+
+
+def listed(session: Session, node: NodeName | None = None) -> list[Agent]:
+    """By node and name; those that were destroyed too."""
+    rows = select(AGENTS).order_by(C.node, C.name)
+    return [
+        _agent(row) for row in session.execute(rows if node is None else rows.where(C.node == node))
+    ]
+
+
+def set_desired(
+    session: Session, node: NodeName, name: AgentName, desired: Desired, *, now: datetime
+) -> bool:
+    """Whether there is such an agent."""
+    one = update(AGENTS).where(C.node == node, C.name == name)
+    changed = session.execute(one.values(desired=desired, changed_at=now).returning(C.name))
+    return changed.first() is not None
+
+
+def forget(session: Session, node: NodeName, name: AgentName) -> None:
+    """There is no row of this agent."""
+    session.execute(delete(AGENTS).where(C.node == node, C.name == name))
+
+
+def _taken(session: Session, agent: Agent) -> Refused | None:
+    holder = session.scalar(
+        select(C.name).where(C.node == agent.node, C.port == agent.port, text(PORT_TAKEN_ONLY))
+    )
+    return (
+        None
+        if holder is None
+        else Refused(
+            f"port {agent.port} is already taken by '{holder}'",
+            code="port-taken",
+            hint="rename one of them and retry",
+        )
+    )
+
+
+def _agent(row: Row[Any]) -> Agent:
+    return Agent(
+        node=NodeName(row.node),
+        name=AgentName(row.name),
+        port=row.port,
+        desired=row.desired,
+        settings=AgentSettings.from_json(row.settings),
+        failed_at=row.failed_at and row.failed_at.isoformat(),
+    )

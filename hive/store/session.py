@@ -1,0 +1,136 @@
+"""The door to the database: one transaction at a time, and no driver's exception leaves it."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast
+
+from sqlalchemy import URL, Connection, Engine, Table, make_url
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import sqlite as sqlite_dialect
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from hive.errors import Refused
+from hive.store import postgres, sqlite
+from hive.store.trouble import ours
+
+MODES: Final[Mapping[str, Mapping[str, object]]] = {
+    "write": {},
+    "progress": {},
+    "migrate": {},
+    "read": {"postgresql_readonly": True},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One database, and the pool of connections to it. Made by `open_database`."""
+
+    engine: Engine
+    modes: Mapping[str, Engine]
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self.engine.dialect.name
+
+    @property
+    def path(self) -> Path | None:
+        """The file, on SQLite."""
+        return Path(f"{self.engine.url.database}") if self.dialect == "sqlite" else None
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """One transaction; after it, what was written is on the disk."""
+        with self._door("write") as engine, Session(engine) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def progress(self) -> Iterator[Session]:
+        """One transaction that a power cut, but no kill, may undo: for steps and log lines."""
+        with self._door("progress") as engine, Session(engine) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """One view of the database, which holds up no writer and writes nothing."""
+        with self._door("read") as engine, Session(engine) as session:
+            yield session
+
+    @contextmanager
+    def migrate(self) -> Iterator[Connection]:
+        """One transaction that changes tables: no deadline, and no cascade from a rebuilt one."""
+        with self._door("migrate") as engine, engine.begin() as connection:
+            yield connection
+
+    def dispose(self) -> None:
+        """Close every connection. The next use opens new ones."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _door(self, mode: str) -> Iterator[Engine]:
+        try:
+            yield self.modes[mode]
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            raise ours(error, self.engine.url, reading=mode == "read") from error
+
+
+def open_database(url: str) -> Database:
+    """The database at `url`. Nothing is made, read or connected to before the first use."""
+    parsed = _parsed(url)
+    if parsed.get_backend_name() == "sqlite":
+        engine = sqlite.engine_of(_absolute(parsed))
+    else:
+        engine = postgres.engine_of(parsed)
+    modes = {mode: engine.execution_options(mode=mode, **also) for mode, also in MODES.items()}
+    return Database(engine, modes)
+
+
+def dialect_of(session: Session) -> str:
+    return session.get_bind().dialect.name
+
+
+def guarded(session: Session) -> AbstractContextManager[object]:
+    """What a constraint refuses inside undoes only what is inside: SQLite does so by itself."""
+    return nullcontext() if dialect_of(session) == "sqlite" else session.begin_nested()
+
+
+def insert_into(session: Session, table: Table) -> postgresql.Insert:
+    """An INSERT that knows ON CONFLICT, in the words of the session's database."""
+    if dialect_of(session) == "sqlite":
+        return cast(postgresql.Insert, sqlite_dialect.insert(table))  # the same methods
+    return postgresql.insert(table)
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(re.sub("^postgres:", "postgresql:", url))
+        backend = parsed.get_backend_name()
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        raise _bad("it is not a URL") from None  # the cause may quote a password
+    if backend not in ("sqlite", "postgresql"):
+        raise _bad(f"hive does not speak {backend}")
+    if "@" in (parsed.host or ""):
+        raise _bad("a '@' in a password is written %40")
+    return parsed
+
+
+def _absolute(url: URL) -> URL:
+    """The file, wherever the process goes later."""
+    if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
+        raise _bad("SQLite needs a file")
+    return url.set(database=str(Path(url.database).expanduser().absolute()))
+
+
+def _bad(because: str) -> Refused:
+    return Refused(
+        f"HIVE_DATABASE_URL cannot be used: {because}",
+        code="bad-database-url",
+        hint="sqlite:////var/lib/hyperhive/hive.sqlite or postgresql://user:password@host/hive",
+    )

@@ -1,0 +1,57 @@
+"""How the steps of each job went: one row a position, in the attempt that last touched it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final, cast
+
+from sqlalchemy import ColumnElement, Select, Table, delete, literal, select, text
+from sqlalchemy.orm import Session
+
+from hive.domain.job import JobId, StepRecord
+from hive.store.session import insert_into
+from hive.store.tables import RUNNING_ONLY, JobRow, StepRow
+
+STEPS: Final = cast(Table, StepRow.__table__)
+JOBS: Final = cast(Table, JobRow.__table__)
+C: Final = STEPS.c
+
+
+def record(
+    session: Session, job: JobId, attempt: int, step: StepRecord, *, started_at: datetime
+) -> bool:
+    """Whether it was written: an attempt that lost its job writes nothing."""
+    said = {
+        "attempt": attempt,
+        "name": step.name,
+        "state": step.state,
+        "because": step.because,
+        "seconds": step.seconds,
+        "started_at": started_at,
+    }
+    row = {"job_id": job, "position": step.position, **said}
+    values = [literal(value, C[name].type) for name, value in row.items()]
+    added = insert_into(session, STEPS).from_select(list(row), _held(job, attempt, *values))
+    upsert = added.on_conflict_do_update(
+        index_elements=[C.job_id, C.position], set_={name: added.excluded[name] for name in said}
+    )
+    return session.execute(upsert.returning(C.job_id)).first() is not None
+
+
+def of(session: Session, job: JobId) -> list[StepRecord]:
+    """In the order of the recipe."""
+    columns = (C.position, C.name, C.state, C.because, C.seconds)
+    rows = session.execute(select(*columns).where(C.job_id == job).order_by(C.position))
+    return [StepRecord(*row) for row in rows]
+
+
+def clear(session: Session, job: JobId, attempt: int) -> None:
+    """Only what `attempt`, that runs the job now, has written is left."""
+    held = _held(job, attempt, JOBS.c.id)
+    session.execute(delete(STEPS).where(C.job_id.in_(held), C.attempt < attempt))
+
+
+def _held(job: JobId, attempt: int, *columns: ColumnElement[Any]) -> Select[Any]:
+    """A row of these while the attempt has the job; none else. Nobody takes it over meanwhile."""
+    mine = select(*columns).select_from(JOBS).where(JOBS.c.id == job, JOBS.c.attempt == attempt)
+    return mine.where(text(f"jobs.{RUNNING_ONLY}")).with_for_update(read=True)

@@ -1,0 +1,198 @@
+"""Every table, on one page. What a row means is said in `hive/domain`, how it moves in `jobs`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    Double,
+    Enum,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Text,
+    TypeDecorator,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeEngine
+from typing_extensions import override
+
+from hive.domain.agent import Desired
+from hive.domain.job import LIVE, JobState, StepState
+
+AnyType = TypeEngine[Any] | type[TypeEngine[Any]]
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime. SQLite has no zones: UTC goes in, and comes back as UTC."""
+
+    impl: AnyType = DateTime(timezone=True)
+    cache_ok: bool | None = True
+
+    @override
+    def process_bind_param(self, value: datetime | None, _: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError(f"an instant without a zone: {value}")
+        return value and value.astimezone(UTC)
+
+    @override
+    def process_result_value(self, value: datetime | None, _: Dialect) -> datetime | None:
+        return value and (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))
+
+
+class Words(TypeDecorator[str]):
+    """Text that a program may have written: what no database takes of it is replaced."""
+
+    impl: AnyType = Text
+    cache_ok: bool | None = True
+
+    @override
+    def process_bind_param(self, value: str | None, _: Dialect) -> str | None:
+        if value is None or (value.isascii() and "\0" not in value):
+            return value
+        return value.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {str: Words, datetime: Instant, dict[str, Any]: JSON(none_as_null=True)}
+
+
+def _one_of(kind: type[StrEnum]) -> Enum:
+    """The member's value, as text: a new member needs a new check, not a new type."""
+    return Enum(kind, native_enum=False, length=16, values_callable=lambda e: [m.value for m in e])
+
+
+def among(column: str, members: Iterable[StrEnum]) -> str:
+    """A condition in one spelling, as a partial index serves only what is spelled like it."""
+    return f"{column} IN ({', '.join(repr(str(member)) for member in sorted(members))})"
+
+
+def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    only = text(where)
+    return Index(name, *columns, unique=unique, sqlite_where=only, postgresql_where=only)
+
+
+QUEUED_ONLY = "state = 'queued'"
+RUNNING_ONLY = "state = 'running'"
+LIVE_ONLY = among("state", LIVE)
+PORT_TAKEN_ONLY = "desired != 'destroyed'"
+
+
+class JobRow(Base):
+    __tablename__ = "jobs"
+    __table_args__ = (
+        CheckConstraint(among("state", JobState), name="state"),
+        CheckConstraint("attempt >= 0", name="attempt_not_negative"),
+        CheckConstraint("failures >= 0", name="failures_not_negative"),
+        CheckConstraint("losses >= 0", name="losses_not_negative"),
+        _partial("uq_jobs_lock_running", "lock", where=RUNNING_ONLY, unique=True),
+        _partial("uq_jobs_unique_key_live", "unique_key", where=LIVE_ONLY, unique=True),
+        _partial("ix_jobs_node_due", "node", "priority", "id", where=QUEUED_ONLY),
+        _partial("ix_jobs_lock_due", "lock", "priority", "id", where=QUEUED_ONLY),
+        _partial("ix_jobs_agent_live", "node", "agent", where=LIVE_ONLY),
+        _partial("ix_jobs_tag_due", "node", "id", where="tag_due IS NOT NULL"),
+        _partial("ix_jobs_parent_id", "parent_id", where="parent_id IS NOT NULL"),
+        _partial("ix_jobs_superseded_by", "superseded_by", where="superseded_by IS NOT NULL"),
+        Index(None, "agent", "id"),
+        Index(None, "state", "id"),
+        Index(None, "kind", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[int] = mapped_column(Integer, Identity(), primary_key=True)
+    kind: Mapped[str]
+    node: Mapped[str]
+    agent: Mapped[str | None]
+    ask: Mapped[dict[str, Any]]
+    state: Mapped[JobState] = mapped_column(_one_of(JobState), default=JobState.QUEUED)
+    attempt: Mapped[int] = mapped_column(default=0)
+    failures: Mapped[int] = mapped_column(default=0)
+    losses: Mapped[int] = mapped_column(default=0)
+    restoring: Mapped[bool] = mapped_column(default=False)
+    lock: Mapped[str]
+    unique_key: Mapped[str | None]
+    idempotency_key: Mapped[str | None] = mapped_column(unique=True)
+    priority: Mapped[int] = mapped_column(default=0)
+    run_at: Mapped[datetime | None]
+    leased_until: Mapped[datetime | None]
+    worker: Mapped[str | None]
+    cancel_requested_at: Mapped[datetime | None]
+    tag_due: Mapped[str | None]  #: the verdict whose tag maintenance has yet to plant
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("jobs.id"))
+    superseded_by: Mapped[int | None] = mapped_column(ForeignKey("jobs.id"))
+    approved_at: Mapped[datetime | None]
+    approved_by: Mapped[str | None]
+    seen: Mapped[dict[str, Any] | None]  #: what the operator approved: rev, base, closure
+    error: Mapped[dict[str, Any] | None]
+    result: Mapped[dict[str, Any] | None]
+    requested_by: Mapped[str]
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    queued_at: Mapped[datetime]
+
+
+class AgentRow(Base):
+    __tablename__ = "agents"
+    __table_args__ = (
+        CheckConstraint(among("desired", Desired), name="desired"),
+        _partial("uq_agents_port", "node", "port", where=PORT_TAKEN_ONLY, unique=True),
+    )
+
+    node: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    port: Mapped[int]
+    desired: Mapped[Desired] = mapped_column(_one_of(Desired))
+    settings: Mapped[dict[str, Any]]
+    failed_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    changed_at: Mapped[datetime]
+
+
+class StepRow(Base):
+    __tablename__ = "steps"
+    __table_args__ = (CheckConstraint(among("state", StepState), name="state"),)
+
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    attempt: Mapped[int]
+    name: Mapped[str]
+    state: Mapped[StepState] = mapped_column(_one_of(StepState))
+    because: Mapped[str]
+    seconds: Mapped[float] = mapped_column(Double)
+    started_at: Mapped[datetime]
+
+
+class LogLineRow(Base):
+    __tablename__ = "log_lines"
+    __table_args__ = (Index(None, "job_id", "seq"), {"sqlite_autoincrement": True})
+
+    seq: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), Identity(), primary_key=True
+    )
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    attempt: Mapped[int]
+    step: Mapped[str]
+    stream: Mapped[str]
+    at: Mapped[datetime]
+    text: Mapped[str]

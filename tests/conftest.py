@@ -1,0 +1,34 @@
+"""What holds for every test: a clean environment, a home of its own, a mark by folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["tests.services"]
+
+TESTS = Path(__file__).parent
+SCRUBBED = ("HIVE_", "HYPERHIVE_", "GIT_", "NIX_", "XDG_")
+KEPT = "HIVE_TEST_"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing that the user has set or keeps at home reaches a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(SCRUBBED) and not name.startswith(KEPT):
+                patch.delenv(name)
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test bears the name of its folder: `-m unit`, `-m 'not acceptance'`."""
+    for item in items:
+        kind, *rest = item.path.relative_to(TESTS).parts
+        if rest:
+            item.add_marker(kind)

@@ -1,0 +1,33 @@
+"""What a command line costs before it does anything: heavy imports live in command bodies."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+from hive.adapters.shell import LocalShell
+from tests.house.tree import ROOT
+
+HEAVY = ("sqlalchemy", "alembic", "dramatiq", "redis", "psycopg", "sh")
+
+LOADED = f"print('loaded:', *[name for name in {HEAVY} if name in sys.modules])"
+IMPORT = f"import sys, cli.app; {LOADED}"
+HELP = f"""
+import os
+import sys
+from cli.app import main
+sys.argv = ["hive", "--help"]
+try:
+    main()
+except SystemExit as done:
+    assert not done.code
+{LOADED}
+"""
+
+
+@pytest.mark.parametrize("program", [IMPORT, HELP], ids=["import", "help"])
+def test_starting_up_loads_nothing_heavy(program: str) -> None:
+    ran = LocalShell(os.environ).run(sys.executable, "-c", program, cwd=ROOT)
+    assert ran.out.splitlines()[-1] == "loaded:"

@@ -1,0 +1,206 @@
+"""The servers and programs of the tests: started when first asked for, gone when the run is.
+
+This is the one test file that starts programs past the door: the door runs a program to its end,
+and a server has none. Each worker of a parallel run has servers of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+import redis
+
+START_WITHIN = 60.0
+DOCKER_REDIS = "redis://127.0.0.1:56379"
+DOCKER_POSTGRES = "postgresql+psycopg://hive:hive@127.0.0.1:55432/hive"
+
+# Reads until whoever holds the other end is gone, however it went (kill -9 too); then ends what it
+# started and takes the folder away. It leads a process group of its own.
+KEEPER = """
+folder=$1; shift
+[ $# -eq 0 ] || "$@" >"$folder/log" 2>&1 </dev/null &
+read -r _
+trap "" TERM QUIT
+kill -TERM 0; kill -QUIT 0; wait
+chmod -R u+w "$folder"; rm -rf "$folder"
+"""
+
+POSTGRES = """
+initdb=$1; data=$2; shift 2
+"$initdb" --pgdata "$data" --username hive --auth trust --encoding UTF8 --locale C --no-sync &&
+exec "${initdb%/*}/postgres" -D "$data" "$@"
+"""
+
+NIX_CONF = """\
+sandbox = false
+build-users-group =
+substituters =
+experimental-features = nix-command flakes
+"""
+
+Keep = Callable[..., None]
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[str]:
+    """The URL of this worker's own Redis, which keeps nothing on disk."""
+    if "HIVE_TEST_DOCKER" in os.environ:
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+        yield f"{DOCKER_REDIS}/{int(worker) % 16}"
+        return
+    program = _program("redis-server")
+    with _folder("redis") as (folder, keep):
+        url = f"unix://{folder}/redis.sock"
+        in_memory = ("--save", "", "--appendonly", "no")
+        keep(program, "--port", "0", "--unixsocket", folder / "redis.sock", *in_memory)
+        _wait_until(lambda: _redis_answers(url), log=folder / "log")
+        yield url
+
+
+@pytest.fixture
+def redis_url(redis_server: str) -> str:
+    """An empty Redis."""
+    with redis.Redis.from_url(redis_server) as client:
+        client.flushdb()
+    return redis_server
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The URL of this worker's own PostgreSQL, reached only through a socket in its folder."""
+    if "HIVE_TEST_DOCKER" in os.environ:
+        yield DOCKER_POSTGRES
+        return
+    initdb = _program("initdb", "/usr/lib/postgresql/*/bin")
+    with _folder("postgres", owner=_someone_but_root()) as (folder, keep):
+        settings = {
+            "listen_addresses": "",
+            "unix_socket_directories": folder,
+            "fsync": "off",
+            "full_page_writes": "off",
+        }
+        options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
+        keep("/bin/sh", "-c", POSTGRES, "postgres", initdb, folder / "data", *options)
+        url = f"postgresql+psycopg://hive@/postgres?host={folder}"
+        _wait_until(lambda: _postgres_answers(url), log=folder / "log")
+        yield url
+
+
+@pytest.fixture
+def fresh_postgres_url(postgres_url: str) -> Iterator[str]:
+    """The URL of an empty database that is this test's own."""
+    name = f"test_{uuid4().hex}"
+    server, mark, options = postgres_url.partition("?")
+    _sql(postgres_url, f"CREATE DATABASE {name}")
+    yield f"{server.rpartition('/')[0]}/{name}{mark}{options}"
+    _sql(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def real_nix() -> Iterator[dict[str, str]]:
+    """The environment of a real nix whose store, caches and configuration are its own."""
+    program = _program("nix", "/nix/var/nix/profiles/default/bin", "/run/current-system/sw/bin")
+    with _folder("nix") as (folder, keep):
+        keep()
+        home, conf = folder / "home", folder / "conf"
+        home.mkdir()
+        conf.mkdir()
+        (conf / "nix.conf").write_text(NIX_CONF)
+        yield {
+            "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(home),
+            "NIX_STORE_DIR": str(folder / "store"),
+            "NIX_STATE_DIR": str(folder / "state"),
+            "NIX_LOG_DIR": str(folder / "log"),
+            "NIX_CONF_DIR": str(conf),
+        }
+
+
+def _program(name: str, *elsewhere: str) -> Path:
+    """Where `name` is; without it a test skips at home and fails in CI."""
+    if at := shutil.which(name):
+        return Path(at)
+    for folder in elsewhere:
+        for found in sorted(Path("/").glob(f"{folder.lstrip('/')}/{name}"), reverse=True):
+            return found
+    reason = f"{name} is not on this machine; as root on Debian, scripts/test installs it"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def _someone_but_root() -> pwd.struct_passwd | None:
+    """Whom to become, as PostgreSQL refuses root; None where we are someone else already."""
+    if os.geteuid() != 0:
+        return None
+    known = {entry.pw_name: entry for entry in pwd.getpwall()}
+    return known.get("postgres") or known["nobody"]
+
+
+@contextmanager
+def _folder(name: str, owner: pwd.struct_passwd | None = None) -> Iterator[tuple[Path, Keep]]:
+    """A folder with a short path, and what starts the one server that lives in it, if any."""
+    folder = Path(tempfile.mkdtemp(prefix=f"hive-{name}-", dir="/tmp"))
+    if owner is not None:
+        os.chown(folder, owner.pw_uid, owner.pw_gid)
+    keepers: list[subprocess.Popen[bytes]] = []
+
+    def keep(*argv: str | Path) -> None:
+        keepers.append(
+            subprocess.Popen(
+                ["/bin/sh", "-c", KEEPER, "keeper", folder, *argv],
+                stdin=subprocess.PIPE,
+                cwd=folder,
+                env={"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8"},
+                start_new_session=True,
+                user=owner and owner.pw_uid,
+                group=owner and owner.pw_gid,
+                extra_groups=owner and [],
+            )
+        )
+
+    try:
+        yield folder, keep
+    finally:
+        for keeper in keepers:
+            keeper.communicate()
+
+
+def _wait_until(is_ready: Callable[[], bool], *, log: Path) -> None:
+    deadline = time.monotonic() + START_WITHIN
+    while not is_ready():
+        if time.monotonic() > deadline:
+            pytest.fail(f"no answer within {START_WITHIN:.0f} s: {log.read_text()[-2000:]}")
+        time.sleep(0.02)
+
+
+def _redis_answers(url: str) -> bool:
+    try:
+        with redis.Redis.from_url(url) as client:
+            return bool(client.ping())
+    except redis.ConnectionError:
+        return False
+
+
+def _postgres_answers(url: str) -> bool:
+    try:
+        _sql(url, "SELECT 1")
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _sql(url: str, statement: str) -> None:
+    with psycopg.connect(url.replace("+psycopg", "", 1), autocommit=True) as connection:
+        connection.execute(statement.encode())
