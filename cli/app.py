@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-import click
 import typer
 
 from cli import agents, db, demo, doctor, jobs, lifecycle
@@ -51,10 +50,18 @@ def main() -> None:
     """Exits as `docs/cli.md` says; what a user got wrong is one line and a hint."""
     try:
         code = app(standalone_mode=False)
-    except click.ClickException as error:
-        complain(error.format_message(), "usage", "see `hive --help`")
+    except typer.TyperException as error:
+        _complain(error.format_message())
         code = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         say("interrupted")
         code = INTERRUPTED
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _complain(message: str) -> None:
+    """A noun without a verb is answered with its help."""
+    if message.startswith("Usage:"):
+        say(message)
+    else:
+        complain(message.replace("Value error, ", ""), "usage", "see `hive --help`")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -89,12 +91,20 @@ def _show(host: Host, settings: Settings) -> None:
 
 
 def _next(settings: Settings) -> None:
+    hive = _hive()
     say("\nTo go on with this pretend host:")
     say(f"  export HIVE_BACKEND=sim HIVE_STATE_DIR={settings.state_dir}")
-    say("  hive spawn carol      # another agent")
-    say("  hive plan spawn bob   # what would change now: nothing")
-    say("  hive job show 1       # how alice came to be; `hive logs 1` has every line")
-    say(f"To end its agents: hive demo --stop --folder {settings.state_dir}")
+    say(f"  {hive} spawn carol      # another agent")
+    say(f"  {hive} plan spawn bob   # what would change now: nothing")
+    say(f"  {hive} job show 1       # how alice came to be; `logs 1` has every line")
+    say(f"To end its agents: {hive} demo --stop --folder {settings.state_dir}")
+
+
+def _hive() -> str:
+    """What to type to run this very command."""
+    ours = Path(sys.argv[0]).resolve()
+    on_path = shutil.which("hive")
+    return "hive" if on_path and Path(on_path).resolve() == ours else str(ours)
 
 
 def _stop(settings: Settings) -> None:

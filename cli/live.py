@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.boundary import say
-from hive.domain.job import StepState
+from hive.domain.job import ENDED, StepState
 from hive.errors import HiveError
 from hive.service import jobs
 
@@ -62,15 +62,19 @@ class _Plain:
     def __exit__(self, *_: object) -> None: ...
 
     def show(self, view: JobView, lines: list[LogLine]) -> None:  # noqa: ARG002 - `hive logs` has them
-        job = view.job
+        self._show_state(view.job, before=True)
+        for step in view.steps:
+            if self._said.get((view.job.attempt, step.position)) != step.state:
+                self._said[view.job.attempt, step.position] = step.state
+                say(_line(step))
+        self._show_state(view.job, before=False)
+
+    def _show_state(self, job: Job, *, before: bool) -> None:
+        """An end is said behind the steps, anything else before them."""
         state = f"job {job.id} {job.kind} {job.agent}: {job.state}, attempt {job.attempt}"
-        if state != self._state:
+        if state != self._state and before == (job.state not in ENDED):
             self._state = state
             say(state)
-        for step in view.steps:
-            if self._said.get((job.attempt, step.position)) != step.state:
-                self._said[job.attempt, step.position] = step.state
-                say(_line(step))
 
 
 class _Terminal:

@@ -33,7 +33,7 @@ def _agent(view: AgentView) -> tuple[str, ...]:
     deployed = view.deployed
     notes = [
         *(["privileged"] if view.privileged else []),
-        *([f"failed at {view.failed_at}"] if view.failed_at else []),
+        *([f"failed at {view.failed_at:%Y-%m-%d %H:%M}"] if view.failed_at else []),
     ]
     return (
         view.name,

@@ -141,6 +141,7 @@ def _pretence(settings: Settings, path: str) -> dict[str, str]:
         "HIVE_PROFILES_DIR": str(settings.profiles_dir),
         "HIVE_SYSTEMD_DIR": str(settings.systemd_dir),
         "HIVE_GCROOTS_DIR": str(settings.gcroots_dir),
+        "HIVE_AGENT_ADDRESS": settings.agent_address or _address(settings),
     }
 
 

@@ -158,7 +158,7 @@ class Settings:
             agent_address=given.text("HIVE_AGENT_ADDRESS"),
             nix_options=given.pairs("HIVE_NIX_OPTIONS"),
             nix_env=given.pairs("HIVE_NIX_ENV"),
-            git=given.text("HYPERHIVE_GIT") or "git",
+            git=given.program("HYPERHIVE_GIT", "git"),
         )
 
 
@@ -167,8 +167,10 @@ _HOST_RUN: Final = Path("/run/hyperhive")
 
 
 def _user_state(env: Mapping[str, str]) -> Path:
-    home = Path(env.get("XDG_STATE_HOME") or Path(env.get("HOME") or "/root") / ".local/state")
-    return home / "hive"
+    """By XDG's rules, of which one is that a relative folder does not count."""
+    folder = Path(env.get("XDG_STATE_HOME", ""))
+    home = Path(env.get("HOME") or "/root")
+    return (folder if folder.is_absolute() else home / ".local/state") / "hive"
 
 
 def _embedded(state: Path) -> str:
@@ -204,14 +206,17 @@ class _Given:
         key = next(setting.key for setting in SETTINGS if setting.name == name)
         value = self.env.get(name) or self.config.get(key)
         if value is None or isinstance(value, str):
-            return value
+            return value or None
         raise _bad(name, "must be a string")
 
     def path(self, name: str, default: Path) -> Path:
         value = Path(self.text(name) or default)
-        if not value.is_absolute():
+        if not value.is_absolute() or "\0" in str(value):
             raise _bad(name, f"must be an absolute path, not {str(value)!r}")
         return value
+
+    def program(self, name: str, default: str) -> str:
+        return str(self.path(name, Path(default))) if self.text(name) else default
 
     def one_of(self, name: str, kind: type[Backend], default: Backend) -> Backend:
         value = self.text(name)
@@ -223,14 +228,14 @@ class _Given:
 
     def parts(self, name: str) -> frozenset[str]:
         value = self.text(name)
-        parts = frozenset(filter(None, value.split(","))) if value else SIM_PARTS
+        parts = frozenset(part.strip() for part in value.split(",")) if value else SIM_PARTS
         if not parts <= SIM_PARTS:
             raise _bad(name, f"must be a subset of {','.join(sorted(SIM_PARTS))}, not {value!r}")
         return parts
 
     def pairs(self, name: str) -> Mapping[str, str]:
         pairs = [pair for pair in (self.text(name) or "").split(";") if pair.strip()]
-        if any("=" not in pair for pair in pairs):
+        if not all(pair.partition("=")[0].strip() and "=" in pair for pair in pairs):
             raise _bad(name, "must be key=value;key=value")
         return {k.strip(): v.strip() for k, _, v in (pair.partition("=") for pair in pairs)}
 

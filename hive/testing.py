@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from hive.adapters.pipes import Lines
@@ -103,8 +104,8 @@ class FakeShell:
             raise NotFound(f"there is no folder {cwd} to run a program in")
 
     def _said(self, words: tuple[str, ...], answer: _Answer, quiet: bool) -> Ran:
-        out = Lines(lambda line: None if quiet else self._tell(Stream.OUT, line), keep=True)
-        err = Lines(lambda line: self._tell(Stream.ERR, line), keep=False)
+        out = Lines(None if quiet else partial(self._tell, Stream.OUT), keep=True)
+        err = Lines(partial(self._tell, Stream.ERR), keep=False)
         for lines, said in ((out, answer.out), (err, answer.err)):
             lines.hear(said)
             lines.end()

@@ -15,25 +15,30 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 from uuid import uuid4
 
 import psycopg
 import pytest
 import redis
 
-START_WITHIN = 60.0
+PATIENCE = 60.0
 DOCKER_REDIS = "redis://127.0.0.1:56379"
 DOCKER_POSTGRES = "postgresql+psycopg://hive:hive@127.0.0.1:55432/hive"
 
 # Reads until whoever holds the other end is gone, however it went (kill -9 too); then ends what it
-# started and takes the folder away. It leads a process group of its own.
+# started and takes the folder away. The outer half ends at once, so that the keeper is no child of
+# ours: a test may say that it left none. What is left leads no session, but has a group of its own.
 KEEPER = """
+exec 3<&0
+{
 folder=$1; shift
-[ $# -eq 0 ] || "$@" >"$folder/log" 2>&1 </dev/null &
-read -r _
+[ $# -eq 0 ] || "$@" >"$folder/log" 2>&1 </dev/null 3<&- &
+read -r _ <&3
 trap "" TERM QUIT
 kill -TERM 0; kill -QUIT 0; wait
 chmod -R u+w "$folder"; rm -rf "$folder"
+} &
 """
 
 POSTGRES = """
@@ -154,34 +159,37 @@ def _folder(name: str, owner: pwd.struct_passwd | None = None) -> Iterator[tuple
     folder = Path(tempfile.mkdtemp(prefix=f"hive-{name}-", dir="/tmp"))
     if owner is not None:
         os.chown(folder, owner.pw_uid, owner.pw_gid)
-    keepers: list[subprocess.Popen[bytes]] = []
+    lives: list[IO[bytes]] = []
 
     def keep(*argv: str | Path) -> None:
-        keepers.append(
-            subprocess.Popen(
-                ["/bin/sh", "-c", KEEPER, "keeper", folder, *argv],
-                stdin=subprocess.PIPE,
-                cwd=folder,
-                env={"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8"},
-                start_new_session=True,
-                user=owner and owner.pw_uid,
-                group=owner and owner.pw_gid,
-                extra_groups=owner and [],
-            )
+        keeper = subprocess.Popen(
+            ["/bin/sh", "-c", KEEPER, "keeper", folder, *argv],
+            stdin=subprocess.PIPE,
+            cwd=folder,
+            env={"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8"},
+            start_new_session=True,
+            user=owner and owner.pw_uid,
+            group=owner and owner.pw_gid,
+            extra_groups=owner and [],
         )
+        assert keeper.stdin
+        lives.append(keeper.stdin)
+        keeper.wait()
 
     try:
         yield folder, keep
     finally:
-        for keeper in keepers:
-            keeper.communicate()
+        for life in lives:
+            life.close()
+        _wait_until(lambda: not folder.exists(), log=folder / "log")
 
 
 def _wait_until(is_ready: Callable[[], bool], *, log: Path) -> None:
-    deadline = time.monotonic() + START_WITHIN
+    deadline = time.monotonic() + PATIENCE
     while not is_ready():
         if time.monotonic() > deadline:
-            pytest.fail(f"no answer within {START_WITHIN:.0f} s: {log.read_text()[-2000:]}")
+            said = log.read_text()[-2000:] if log.exists() else "nothing"
+            pytest.fail(f"not so within {PATIENCE:.0f} s; the log says: {said}")
         time.sleep(0.02)
 
 

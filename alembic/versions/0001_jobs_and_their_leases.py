@@ -140,8 +140,9 @@ def make_jobs() -> None:
     partial_index(
         "ix_jobs_superseded_by", "jobs", "superseded_by", where="superseded_by IS NOT NULL"
     )
-    for column in ("agent", "state", "kind"):
-        op.create_index(op.f(f"ix_jobs_{column}_id"), "jobs", [column, "id"])
+    for leading in (("agent",), ("agent", "state"), ("state",), ("kind",), ("kind", "state")):
+        columns = [*leading, "id"]
+        op.create_index(op.f(f"ix_jobs_{'_'.join(columns)}"), "jobs", columns)
 
 
 def make_steps() -> None:

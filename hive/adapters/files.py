@@ -6,6 +6,7 @@ path below its root is opened with `O_NOFOLLOW`, so that a link planted there le
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -18,13 +19,14 @@ from hive.errors import HiveError, Refused, Transient
 
 LIMIT = 1 << 20
 """Bytes that are read of a file in a hostile folder."""
+ANY = "surrogateescape"
+"""How bytes that are no UTF-8 go through text unchanged."""
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def outside(error: OSError) -> HiveError:
-    """What the file system said, as ours."""
-    import errno
-
-    said = f"{error.strerror}: {error.filename}"
+def outside(error: OSError, at: Path | None = None) -> HiveError:
+    """What the file system said, as ours; `at` where it did not say of which file."""
+    said = ": ".join(str(part) for part in (error.strerror or error, at or error.filename) if part)
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
             return Transient(said, code="disk-full", hint="free some space, then run it again")
@@ -39,12 +41,12 @@ def outside(error: OSError) -> HiveError:
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def told(at: Path | None = None) -> Iterator[None]:
     """Whatever the file system says in here is raised as ours."""
     try:
         yield
     except OSError as error:
-        raise outside(error) from error
+        raise outside(error, at) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +54,28 @@ class Files:
     """Folders that hive alone writes."""
 
     def read(self, path: Path) -> str | None:
-        """The text, or None where there is no file."""
-        with told():
+        """The text to the letter, or None where there is no file, or no process any more.
+
+        Bytes that are no text come back as they were when this is written.
+        """
+        with told(path):
             try:
-                return path.read_text(errors="backslashreplace")
-            except (FileNotFoundError, NotADirectoryError):
+                return path.read_bytes().decode(errors=ANY)
+            except (FileNotFoundError, NotADirectoryError, ProcessLookupError):
                 return None
 
     def write(self, path: Path, text: str, *, mode: int = 0o644) -> None:
         """Beside, to the disk, and renamed: nobody sees half of it."""
         beside = path.with_name(f".{path.name}.new")
-        with told():
+        with told(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             beside.unlink(missing_ok=True)
-            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
-            with os.fdopen(handle, "w") as file:
-                os.fchmod(handle, mode)
-                file.write(text)
-                file.flush()
-                os.fsync(handle)
-            beside.replace(path)
+            try:
+                _fill(os.open(beside, NEW, mode), text.encode(errors=ANY), mode)
+                beside.replace(path)
+            except OSError:
+                beside.unlink(missing_ok=True)
+                raise
             self._sync(path.parent)
 
     def remove(self, path: Path) -> None:
@@ -115,6 +119,8 @@ class Files:
     def wipe(self, folder: Path) -> None:
         """Remove a folder and all in it, following no link; absent is fine."""
         with told(), suppress(FileNotFoundError):
+            if folder.is_symlink():
+                raise _odd(folder, "is a link, not a folder")
             shutil.rmtree(folder)
 
     def link(self, path: Path) -> Path | None:
@@ -137,7 +143,7 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class Beneath:
-    """A hostile folder, below a root that is hive's own."""
+    """A hostile folder, below a root that is hive's own. What lies behind a link is not there."""
 
     root: Path
 
@@ -155,33 +161,37 @@ class Beneath:
         finally:
             os.close(handle)
 
-    def is_folder(self, path: str, *, mode: int | None = None) -> bool:
+    @contextmanager
+    def _beside(self, path: str) -> Iterator[tuple[int, str]]:
+        """A descriptor of the folder that `path` is in, and its name there."""
         at = PurePosixPath(path)
-        with told():
-            try:
-                with self._inside(at.parent) as parent:
-                    found = os.stat(at.name, dir_fd=parent, follow_symlinks=False)
-            except (FileNotFoundError, NotADirectoryError):
-                return False
-        return stat.S_ISDIR(found.st_mode) and mode in (None, stat.S_IMODE(found.st_mode))
+        if at.is_absolute() or ".." in at.parts or not at.name:
+            raise Fault(
+                f"{path!r} does not stay below {self.root}",
+                code="outside-root",
+                hint="report it: hive asked for this path",
+            )
+        with told(self.root / at), self._inside(at.parent) as parent:
+            yield parent, at.name
+
+    def _mode(self, path: str) -> int | None:
+        """Of what is at `path`, a link itself; None where nothing is."""
+        with self._beside(path) as (parent, name):
+            return os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
+
+    def is_folder(self, path: str, *, mode: int | None = None) -> bool:
+        found = self._look(path)
+        return stat.S_ISDIR(found) and mode in (None, stat.S_IMODE(found))
 
     def make_folder(self, path: str, *, mode: int) -> None:
-        at = PurePosixPath(path)
-        with told(), self._inside(at.parent) as parent:
+        with self._beside(path) as (parent, name):
             with suppress(FileExistsError):
-                os.mkdir(at.name, mode, dir_fd=parent)
-            with self._inside(at) as made:
+                os.mkdir(name, mode, dir_fd=parent)
+            with self._inside(PurePosixPath(path)) as made:
                 os.fchmod(made, mode)
 
     def exists(self, path: str) -> bool:
-        at = PurePosixPath(path)
-        with told():
-            try:
-                with self._inside(at.parent) as parent:
-                    os.stat(at.name, dir_fd=parent, follow_symlinks=False)
-            except (FileNotFoundError, NotADirectoryError):
-                return False
-        return True
+        return self._look(path) != 0
 
     def read(self, path: str) -> bytes | None:
         """A regular file's bytes; None where there is none. A pipe or device is refused unread."""

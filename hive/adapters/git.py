@@ -7,6 +7,7 @@ it is read once. Everything that changes a repo is git's own doing.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,6 +22,8 @@ from hive.errors import CommandFailed, Refused, Transient
 FETCH = timedelta(minutes=10)
 AUTHOR = "hive-c0re <hive-c0re@hyperhive>"
 MAIN = "refs/heads/main"
+
+log = logging.getLogger(__name__)
 NOTHING = Rev("0" * 40)
 
 #: No hook, no program of a config, no detached gc that would keep an inherited lock, no transport
@@ -113,6 +116,15 @@ class Git:
         revs = ran.out.split()
         return Rev(revs[1]) if len(revs) > 1 else None
 
+    def locks(self, repo: Path, covered: Callable[[str], bool]) -> tuple[Path, ...]:
+        """The locks of git's own that are there now.
+
+        `covered` is asked with the path below `.git`, such as `index.lock`.
+        """
+        home = repo / ".git"
+        found = (*home.glob("*.lock"), *(home / "refs").rglob("*.lock"))
+        return tuple(lock for lock in found if covered(lock.relative_to(home).as_posix()))
+
     def is_clean(self, repo: Path) -> bool:
         """The index and the tree show what HEAD names, and nothing else."""
         status = ("status", "--porcelain=v2", "--untracked-files=all", "--ignore-submodules=all")
@@ -141,7 +153,8 @@ class Git:
         self._run(None, "init", "--quiet", "--template=", "--initial-branch=main", repo)
 
     def set_config(self, config: Path, key: str, value: str) -> None:
-        self._run(None, "config", "--file", config, key, value)
+        """The key has this value, and no other beside it."""
+        self._run(None, "config", "--file", config, "--replace-all", key, value)
 
     def commit(
         self,
@@ -188,16 +201,12 @@ class Git:
         self._run(repo, "read-tree", "--reset", "-u", ref)
 
     def clear_corpses(self, repo: Path, covered: Callable[[str], bool]) -> tuple[Path, ...]:
-        """Remove the locks that a killed git left, where the lock that the caller holds covers.
-
-        `covered` is asked with the path below `.git`, such as `index.lock`.
-        """
-        home = repo / ".git"
-        found = (*home.glob("*.lock"), *(home / "refs").rglob("*.lock"))
-        corpses = tuple(lock for lock in found if covered(lock.relative_to(home).as_posix()))
+        """Remove the locks that a killed git left, where the lock that the caller holds covers."""
+        corpses = self.locks(repo, covered)
         with told():
             for corpse in corpses:
                 corpse.unlink(missing_ok=True)
+                log.warning("git.corpse-removed path=%s", corpse)
         return corpses
 
     def url(self, repo: Path) -> str:

@@ -57,7 +57,7 @@ def idmapped(path: Path) -> IdMapping:
     if sys.platform != "linux":
         return Untried("only Linux has idmapped mounts")
     if os.geteuid() != 0:
-        return Untried("it cannot be tried without root")
+        return Untried("it takes root")
     try:
         with _user_namespace() as namespace, _detached(path) as tree:
             return _mapped(tree, namespace)

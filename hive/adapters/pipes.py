@@ -30,9 +30,12 @@ class Listener(Protocol):
 
 
 class Lines:
-    """Bytes in, lines out, as they happen; the last one needs no newline."""
+    """Bytes in, lines out, as they happen; the last one needs no newline.
 
-    def __init__(self, tell: Callable[[str], None], *, keep: bool) -> None:
+    With nobody to tell there is no cutting, and no `tail` either.
+    """
+
+    def __init__(self, tell: Callable[[str], None] | None, *, keep: bool) -> None:
         self._tell = tell
         self._keep = keep
         self._chunks: list[bytes] = []
@@ -50,23 +53,27 @@ class Lines:
     def hear(self, chunk: bytes) -> None:
         if self._keep:
             self._chunks.append(chunk)
-        *whole, rest = (self._rest + chunk).split(b"\n")
-        for line in whole:
-            self._say(line)
-        *full, self._rest = pieces(rest)
-        for piece in full:
-            self._say(piece)
+        if self._tell is not None:
+            self._cut(chunk, self._tell)
 
     def end(self) -> None:
-        if self._rest:
-            self._say(self._rest)
+        if self._rest and self._tell is not None:
+            self._say(self._rest, self._tell)
         self._rest = b""
 
-    def _say(self, line: bytes) -> None:
+    def _cut(self, chunk: bytes, tell: Callable[[str], None]) -> None:
+        *whole, rest = (self._rest + chunk).split(b"\n")
+        for line in whole:
+            self._say(line, tell)
+        *full, self._rest = pieces(rest)
+        for piece in full:
+            self._say(piece, tell)
+
+    def _say(self, line: bytes, tell: Callable[[str], None]) -> None:
         for piece in pieces(line):
             text = readable(piece)
             self._last.append(text)
-            self._tell(text)
+            tell(text)
 
 
 class Pump:

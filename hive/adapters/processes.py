@@ -11,7 +11,7 @@ import functools
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,11 +39,13 @@ class Process:
 
 def look(pid: int) -> Process | None:
     try:
-        text = (PROC / str(pid) / "stat").read_text(errors="replace")
+        line = (PROC / str(pid) / "stat").read_bytes()
     except OSError:
         return None
-    fields = text.rpartition(")")[2].split()  # a program's name may hold spaces and parentheses
-    return Process(pid, fields[0], int(fields[3]), int(fields[19])) if len(fields) > 19 else None
+    fields = line.rpartition(b")")[2].split()  # a program's name may hold spaces and parentheses
+    if len(fields) <= 19:
+        return None
+    return Process(pid, fields[0].decode(), int(fields[3]), int(fields[19]))
 
 
 def start_of(pid: int) -> str | None:
@@ -91,23 +93,32 @@ def end_session(session: int) -> bool:
     return bool(ended)
 
 
-def become_a_child_of(parent: int) -> None:
-    """Between fork and exec: die with the thread that waits, and undo what Python and `sh` set.
+def wait_for_exit(pid: int) -> None:
+    """Without reaping it, so that its pid stays its own."""
+    if sys.platform == "linux":
+        with suppress(ChildProcessError):  # `sh` may have reaped it
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
-    `libc()` has been called before the fork: after it nothing may be imported.
-    """
-    if found := libc():
-        found.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+def become_a_child_of(parent: int, ask: Callable[[], object]) -> None:
+    """Between fork and exec: die with the thread that waits, and undo what Python and `sh` set."""
+    ask()
     if os.getppid() != parent:  # it died before we could ask to die with it
         os.kill(os.getpid(), signal.SIGKILL)
-    for ignored in (signal.SIGHUP, signal.SIGXFSZ):
+    for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGXFSZ):
         signal.signal(ignored, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 @functools.cache
-def libc() -> ctypes.CDLL | None:
-    return ctypes.CDLL(None) if sys.platform == "linux" else None
+def die_together() -> Callable[[], object]:
+    """Asks the kernel to kill this process with its parent's thread.
+
+    Looked up before the fork: the loader's lock may be held by a thread that the child has not.
+    """
+    if sys.platform == "linux":
+        return functools.partial(ctypes.CDLL(None).prctl, PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    return lambda: None
 
 
 def _end(process: Process) -> bool:

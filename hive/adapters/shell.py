@@ -24,9 +24,10 @@ from typing import Any, Final, Protocol, cast
 
 import sh
 
+from hive.adapters.interrupts import Interrupts
 from hive.adapters.locks import Locks
 from hive.adapters.pipes import Lines, Pump, readable, source
-from hive.adapters.processes import become_a_child_of, end_session, libc
+from hive.adapters.processes import become_a_child_of, die_together, end_session, wait_for_exit
 from hive.errors import (
     TAIL_LINES,
     CommandFailed,
@@ -39,7 +40,7 @@ from hive.errors import (
 
 QUICK = timedelta(seconds=30)
 GRACE: Final = timedelta(seconds=1)  #: for pipes that outlive the program: a daemon may keep them
-PATIENCE: Final = timedelta(minutes=1)  #: for a log that is slow to be told
+PATIENCE: Final = timedelta(seconds=30)  #: for a log that is slow to be told
 ANY_EXIT: Final = range(-128, 256)  #: `sh` shall raise for none of them; we look ourselves
 PR_SET_PDEATHSIG: Final = 1
 
@@ -126,7 +127,7 @@ class LocalShell:
         voice = _Voice(self.tell)
         voice.say(Stream.COMMAND, shlex.join(words))
         start = _Start(_found(words[0], listed), words, listed, _folder(cwd), self.locks)
-        out = Lines(voice.of(None if quiet else Stream.OUT), keep=True)
+        out = Lines(None if quiet else voice.of(Stream.OUT), keep=True)
         err = Lines(voice.of(Stream.ERR), keep=False)
         code = _heard(start, stdin, within, out, err)
         return Ran(words, code, out.raw, err.tail).accepted(accept)
@@ -160,7 +161,6 @@ class _Start:
             os.close(given)
 
     def _call(self, given: int, out: int, err: int) -> sh.RunningCommand:
-        libc()  # loaded before the fork: after it there is no importing
         options: dict[str, Any] = {
             # In the background and with descriptors of our own, or `sh` polls: 100 ms a program.
             "_bg": True,
@@ -173,18 +173,18 @@ class _Start:
             "_cwd": self.cwd,
             "_encoding": "utf-8",
             "_new_session": True,
-            "_preexec_fn": functools.partial(self._in_the_child, os.getpid()),
+            "_preexec_fn": functools.partial(self._in_the_child, os.getpid(), die_together()),
             "_pass_fds": self.locks.descriptors(),
             "_ok_code": ANY_EXIT,
         }
         return cast(sh.RunningCommand, self.program(*self.words[1:], **options))
 
-    def _in_the_child(self, parent: int) -> None:
+    def _in_the_child(self, parent: int, ask: Callable[[], object]) -> None:
         """Noted before it can do anything: a worker killed right after the start leaves no secret.
 
         Noted by the parent, some programs were over, or had orphans, before the note was written.
         """
-        become_a_child_of(parent)
+        become_a_child_of(parent, ask)
         self.locks.note(os.getpid())
 
     def _explain(self, error: BaseException) -> None:
@@ -232,35 +232,39 @@ class _Voice:
             log.exception("shell.tell-raised")
             self._tell = silent
 
-    def of(self, stream: Stream | None) -> Callable[[str], None]:
-        return functools.partial(self.say, stream) if stream else lambda _: None
+    def of(self, stream: Stream) -> Callable[[str], None]:
+        return functools.partial(self.say, stream)
 
 
 def _heard(start: _Start, stdin: bytes | None, within: timedelta, out: Lines, err: Lines) -> int:
     """Its exit code, when all that it said is told."""
-    pump = Pump(out, err)
-    try:
-        running = start.go(stdin, *pump.writes)
-        pump.hand_over()
-        code = _ended(running, start, within)
-    finally:
-        is_heard = pump.finish(GRACE, PATIENCE)
+    with Interrupts() as interrupts:
+        pump = Pump(out, err)
+        try:
+            running = start.go(stdin, *pump.writes)
+            pump.hand_over()
+            code = _ended(running, start, within, interrupts)
+        finally:
+            is_heard = pump.finish(GRACE, PATIENCE)
     if not is_heard:
         raise Fault(f"the log is stuck: {start.words[0]} ended {PATIENCE} ago and is not all told")
     return code
 
 
-def _ended(running: sh.RunningCommand, start: _Start, within: timedelta) -> int:
+def _ended(
+    running: sh.RunningCommand, start: _Start, within: timedelta, interrupts: Interrupts
+) -> int:
     """Its exit code. Whatever ends the waiting ends the program too, and reaps it."""
     deadline = _Deadline(running.pid, within)
     try:
-        running.wait()
+        with interrupts.let_through():
+            wait_for_exit(running.pid)
     except BaseException:
         end_session(running.pid)
-        running.wait()
         raise
     finally:
         deadline.cancel()
+        running.wait()
     if deadline.passed and running.exit_code == -signal.SIGKILL:
         raise CommandTimedOut(f"{shlex.join(start.words)} was still running after {within}")
     return running.exit_code

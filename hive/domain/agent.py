@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
@@ -57,4 +58,4 @@ class Agent:
     port: int
     desired: Desired
     settings: AgentSettings
-    failed_at: str | None = None
+    failed_at: datetime | None = None

@@ -14,6 +14,7 @@ from hive.domain.names import AgentName
 from hive.errors import Refused
 
 Conf = Mapping[str, str]
+_SPECIAL = frozenset(" :;\"'`\\$*?[")
 
 
 def owned(agent: AgentName, layout: Layout, *, privileged: bool) -> Conf:
@@ -50,7 +51,7 @@ def _binds(agent: AgentName, layout: Layout, how: str) -> list[str]:
 
 
 def _bind(flag: str, source: Path, inside: str, how: str) -> str:
-    if any(letter in str(source) for letter in ' \t\n:"\\$*?['):
+    if any(letter in _SPECIAL or not letter.isprintable() for letter in str(source)):
         raise Refused(
             f"{str(source)!r} cannot be bound: nspawn's flags are split at blanks and colons",
             code="bad-path",
@@ -61,14 +62,21 @@ def _bind(flag: str, source: Path, inside: str, how: str) -> str:
 
 def read(text: str) -> Conf:
     """The keys and values; a value may stand in double quotes, as in an environment file."""
-    pairs = (line.partition("=") for line in text.splitlines() if not line.startswith("#"))
-    return {key.strip(): value.strip().strip('"') for key, sign, value in pairs if sign}
+    lines = (line.strip() for line in text.split("\n"))
+    pairs = (line.partition("=") for line in lines if not line.startswith(("#", ";")))
+    return {key.strip(): _bare(value.strip()) for key, sign, value in pairs if sign}
+
+
+def _bare(value: str) -> str:
+    is_quoted = len(value) > 1 and value[0] == value[-1] == '"'
+    return value[1:-1] if is_quoted else value
 
 
 def rewritten(text: str, wanted: Conf) -> str:
     """`text` with the wanted lines, and every other line as it was."""
-    kept = [line for line in text.splitlines() if line.partition("=")[0].strip() not in wanted]
+    lines = text.removesuffix("\n").split("\n") if text else []
+    kept = [line for line in lines if line.partition("=")[0].strip() not in wanted]
     ours = [
         f'{key}="{value}"' if " " in value else f"{key}={value}" for key, value in wanted.items()
     ]
-    return "\n".join([*kept, *ours]) + "\n"
+    return "".join(f"{line}\n" for line in (*kept, *ours))

@@ -60,8 +60,8 @@ END_CANCELLED: Final = Move("end cancelled", frozenset({_R}), _C, "its worker sa
 RETRY: Final = Move("retry", frozenset({_F, _C}), _Q, "an operator said again")
 
 MOVES: Final = (
-    CLAIM, TAKE_OVER, RESTORE, FINISH, FAIL, GIVE_BACK, AGAIN, RESCUE, PARK, APPROVE, DENY, WITHDRAW,
-    SUPERSEDE, ORPHAN, CANCEL, END_CANCELLED, RETRY,
+    CLAIM, TAKE_OVER, RESTORE, FINISH, FAIL, GIVE_BACK, AGAIN, RESCUE, PARK,
+    APPROVE, DENY, WITHDRAW, SUPERSEDE, ORPHAN, CANCEL, END_CANCELLED, RETRY,
 )  # fmt: skip
 
 

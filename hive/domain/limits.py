@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from hive.domain.agent import AgentSettings
 
 UNLIMITED = "infinity"
-_UNITS = {"us": 1, "ms": 1000, "s": 10**6, "min": 60 * 10**6, "h": 3600 * 10**6}
+_UNITS = {"us": 1, "ms": 1000, "s": 10**6, "min": 60 * 10**6, "h": 3600 * 10**6, "d": 86400 * 10**6}
+_LARGEST = 2**64 - 1  # what an older systemd shows for no limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,13 @@ class Limits:
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isdigit() else None
+    number = int(text) if text.isdecimal() else _LARGEST
+    return number if number < _LARGEST else None
 
 
 def microseconds(span: str) -> int | None:
     """systemd's time span, such as `1min 30s` or `500ms`; `infinity` is None."""
-    parts = re.findall(r"(\d+(?:\.\d+)?)(us|ms|min|s|h)", span)
+    if span == "0":
+        return 0
+    parts = re.findall(r"(\d+(?:\.\d+)?)(us|ms|min|s|h|d)\b", span)
     return round(sum(float(n) * _UNITS[unit] for n, unit in parts)) if parts else None

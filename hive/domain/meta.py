@@ -78,9 +78,17 @@ class Meta:
         return next((base for base in self.bases if base.origin == origin), None)
 
     def with_block(self, block: Block, base: Base) -> Meta:
-        """This, with one agent's block changed and no base that nobody stands on."""
-        others = tuple(other for other in self.blocks if other.agent != block.agent)
-        return Meta((*self.bases, base), (*others, block))._tidy()
+        """This, with one agent's block changed and no base that nobody stands on.
+
+        A label that others use for another base gets a number: two flakes of one commit.
+        """
+        others = self.without(block.agent)
+        taken = {other.label: other for other in others.bases}
+        labels = (base.label, *(f"{base.label}-{n}" for n in range(2, len(taken) + 3)))
+        named = (replace(base, label=label) for label in labels)
+        mine = next(one for one in named if taken.get(one.label, one) == one)
+        blocks = (*others.blocks, replace(block, base=mine.label))
+        return Meta((*others.bases, mine), blocks)._tidy()
 
     def without(self, agent: AgentName) -> Meta:
         return replace(
@@ -156,7 +164,7 @@ _AGENT: Final = re.compile(
     rf"      {_STRING} = inputs\.{_STRING}\.nixosConfigurations\.[a-z-]+\.extendModules \{{"
 )
 _VARIABLE: Final = re.compile(
-    rf"            systemd\.services\.hive-agent\.environment\.([A-Z_]+) = {_STRING};"
+    rf"            systemd\.services\.hive-agent\.environment\.([A-Z_][A-Z0-9_]*) = {_STRING};"
 )
 
 
@@ -166,7 +174,7 @@ def parse(text: str) -> Meta:
     origins: dict[str, str] = {}
     agents: dict[str, tuple[str, list[tuple[str, str]]]] = {}
     variables: list[tuple[str, str]] = []
-    for line in text.splitlines():
+    for line in text.split("\n"):
         if found := _INPUT.fullmatch(line):
             inputs[unquoted(found[1])] = unquoted(found[2])
         elif found := _AGENT.fullmatch(line):
@@ -188,6 +196,8 @@ def parse(text: str) -> Meta:
         )
     except KeyError as missing:
         raise _foreign(f"it names {missing} and does not define it") from None
+    except Refused as refused:
+        raise _foreign(refused.message) from None
     if render(meta) != text:
         raise _foreign("its text is not what hive renders")
     return meta

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hive.domain.meta import Block, quoted
 from hive.domain.names import AgentName, Rev
+from hive.errors import Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ class Recorded:
 Target = AppliedMain | Pinned | Recorded
 
 KEY_DIGITS = 16
-_CONTENT = ("rev", "narHash")  # the rest (lastModified, revCount, …) varies with nix's cache
+_CONTENT = ("rev", "narHash", "dir")  # the rest (lastModified, revCount, …) varies with nix's cache
+_PLACE = ("path",)  # of an input within its flake, which has neither rev nor narHash
 
 
 def closure_key(block: Block, lock: str) -> str:
@@ -50,50 +52,58 @@ def closure_key(block: Block, lock: str) -> str:
     The agent's rev, its transitive lock nodes, the base's rev and narHash with its own nodes, and
     the identity block. Two equal keys are one closure; the bytes of `flake.lock` are not compared.
     """
-    nodes: Mapping[str, Any] = json.loads(lock)["nodes"]
-    root = nodes[json.loads(lock)["root"]]["inputs"]
-    decides = {
-        "agent": block.agent,
-        "rev": block.rev,
-        "configuration": block.configuration,
-        "identity": [f"{key}={quoted(value)}" for key, value in block.environment],
-        "inputs": [
-            _content(nodes, root, root[f"agent-{block.agent}"]),
-            _content(nodes, root, root[block.base]),
-        ],
-    }
-    text = json.dumps(decides, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]
+    try:
+        inputs = _inputs(block, json.loads(lock))
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        raise Refused(
+            f"the lock of the meta flake does not hold together: {type(error).__name__} {error}",
+            code="foreign-meta",
+            hint="see its `git log`; only nix writes this file",
+        ) from None
+    identity = [f"{key}={quoted(value)}" for key, value in block.environment]
+    return _digest([block.agent, block.rev, block.configuration, identity, inputs])[:KEY_DIGITS]
 
 
-def _content(
-    nodes: Mapping[str, Any],
-    root: Mapping[str, Any],
-    label: Any,  # noqa: ANN401 - a node's label, or a path of inputs from the root
-    above: tuple[str, ...] = (),
-) -> Any:  # noqa: ANN401 - JSON
-    """What a lock node and all below it hold, by the names of the inputs, never by label."""
-    if isinstance(label, list):
-        label = _follow(nodes, root, label)
-    if label in above:
-        return "cycle"
-    node = nodes[label]
-    locked = node.get("locked", {})
-    inputs = node.get("inputs", {})
-    return {
-        "locked": {key: locked[key] for key in _CONTENT if key in locked},
-        "flake": node.get("flake", True),
-        "inputs": {
-            name: _content(nodes, root, inputs[name], (*above, label)) for name in sorted(inputs)
-        },
-    }
+def _inputs(block: Block, lock: Mapping[str, Any]) -> list[str]:
+    nodes = _Nodes(lock["nodes"], lock["nodes"][lock["root"]]["inputs"])
+    return [nodes.content(nodes.root[label]) for label in (f"agent-{block.agent}", block.base)]
 
 
-def _follow(nodes: Mapping[str, Any], root: Mapping[str, Any], path: list[str]) -> str:
-    """The label at the end of a `follows` path, which begins at the root."""
-    inputs, label = root, ""
-    for name in path:
-        found = inputs[name]
-        label = _follow(nodes, root, found) if isinstance(found, list) else found
-        inputs = nodes[label].get("inputs", {})
-    return label
+@dataclass(frozen=True, slots=True)
+class _Nodes:
+    """A lock's nodes. A node that many share is read once, or the work would double at each."""
+
+    nodes: Mapping[str, Any]
+    root: Mapping[str, Any]
+    known: dict[str, str] = field(default_factory=dict)
+
+    def content(self, named: str | list[str], above: tuple[str, ...] = ()) -> str:
+        """Of a node and all below it, by the names of the inputs, never by label."""
+        label = self.follow(named)
+        if label in above:
+            return f"{len(above) - above.index(label)} above"
+        if label not in self.known:
+            self.known[label] = self._read(self.nodes[label], (*above, label))
+        return self.known[label]
+
+    def _read(self, node: Mapping[str, Any], above: tuple[str, ...]) -> str:
+        locked, inputs = node.get("locked", {}), node.get("inputs", {})
+        telling = _CONTENT if "narHash" in locked or "rev" in locked else (*_CONTENT, *_PLACE)
+        held = {key: locked[key] for key in telling if key in locked}
+        below = {name: self.content(inputs[name], above) for name in sorted(inputs)}
+        return _digest([held, node.get("flake", True), below])
+
+    def follow(self, named: str | list[str]) -> str:
+        """The label itself, or the one at the end of a `follows` path, which begins at the root."""
+        if isinstance(named, str):
+            return named
+        inputs, label = self.root, ""
+        for name in named:
+            label = self.follow(inputs[name])
+            inputs = self.nodes[label].get("inputs", {})
+        return label
+
+
+def _digest(value: list[Any]) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

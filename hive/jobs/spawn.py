@@ -51,7 +51,8 @@ class Spawn:
         return tuple(step for step in steps if not isinstance(step, Running | Ready))
 
     def restore(self) -> tuple[Step, ...]:
-        return (Reverted(self.agent, self.settings.privileged),)
+        starts = self.desired is Desired.RUNNING
+        return (Reverted(self.agent, self.settings.privileged, starts),)
 
     def is_recorded(self, world: World) -> bool:
         return is_recorded(world, AppliedMain(self.agent))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 
 from hive.adapters.clock import Clock
 from hive.adapters.shell import Stream
 from hive.domain.job import Job, StepRecord, StepState
-from hive.errors import Transient
+from hive.errors import HiveError, Transient
 from hive.queue.lines import LineWriter
 from hive.steps.step import Differs, Holds, Step, name_of
 from hive.store import steps
 from hive.store.logs import NewLine
 from hive.store.session import Database
+
+log = logging.getLogger("hive.journal")
 
 
 class FencedOut(Transient):
@@ -60,8 +63,14 @@ class JobJournal:
         self._write(StepState.APPLIED, finding.because)
 
     def failed(self, because: str) -> None:
-        if self.at >= 0:
-            self._write(StepState.FAILED, because)
+        """Where the database does not take it, the job's own error still says so."""
+        try:
+            if self.at >= 0:
+                self._write(StepState.FAILED, because)
+        except FencedOut:
+            raise
+        except HiveError as error:
+            log.warning("step.not-written job=%s because=%s", self.job.id, error.message)
 
     def _write(self, state: StepState, because: str) -> None:
         seconds = round(self.clock.monotonic() - self._since, 3)

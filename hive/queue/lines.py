@@ -34,8 +34,7 @@ class LineWriter:
     def add(self, line: NewLine) -> None:
         with self._change:
             self._lines.append(line)
-            self._dropped += max(0, len(self._lines) - HELD)
-            del self._lines[:-HELD]
+            self._bound()
             self._change.notify()
 
     def close(self) -> None:
@@ -56,11 +55,17 @@ class LineWriter:
         self._write()
 
     def _write(self) -> None:
+        """Taken out while they are on their way, so that what is dropped meanwhile is not these."""
         with self._change:
-            lines = list(self._lines)
-        if lines and self._stored(lines):
+            lines, self._lines = self._lines, []
+        if lines and not self._stored(lines):
             with self._change:
-                del self._lines[: len(lines)]
+                self._lines[:0] = lines
+                self._bound()
+
+    def _bound(self) -> None:
+        self._dropped += max(0, len(self._lines) - HELD)
+        del self._lines[:-HELD]
 
     def _stored(self, lines: Sequence[NewLine]) -> bool:
         try:

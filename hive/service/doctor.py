@@ -34,7 +34,7 @@ def _told(look: Look, subject: Subject) -> Said:
     try:
         return look(subject)
     except HiveError as error:
-        return Verdict.MISSING, error.message, error.hint
+        return Verdict.MISSING, error.message, error.hint or "run it by hand, and see what it says"
     except OSError as error:
         told = outside(error)
         return Verdict.MISSING, told.message, told.hint
@@ -47,7 +47,7 @@ def _backend(subject: Subject) -> Said:
     if not subject.pretended:
         return Verdict.OK, f"nixos: this host, as node {subject.node}", ""
     parts = " and ".join(sorted(subject.pretended))
-    said = f"HIVE_BACKEND=sim: {parts} are PRETENDED, by stand-ins in {subject.state / 'sim'}"
+    said = f"HIVE_BACKEND=sim PRETENDS {parts}, with stand-ins in {subject.state / 'sim'}"
     return Verdict.NOTE, said, "HIVE_BACKEND=nixos looks at this host itself"
 
 
@@ -104,14 +104,14 @@ def _idmap_of(setting: str, root: Callable[[Subject], Path]) -> Look:
         at = machine.nearest(root(subject))
         match subject.idmapped(at):
             case idmap.Works():
-                return Verdict.OK, f"mounted with mapped ids: {at}", ""
+                return Verdict.OK, f"{at} can be mounted with mapped ids", ""
             case idmap.Untried(because):
-                return Verdict.NOTE, f"{at}: {because}", ASK_ROOT if subject.is_real else ""
+                hint = ASK_ROOT if subject.is_real else ""
+                return Verdict.NOTE, f"not tried on {at}: {because}", hint
             case idmap.Refuses(because):
+                said = f"{at} cannot be mounted with mapped ids: {because}"
                 hint = f"set {setting} to a folder on ext4, xfs or btrfs"
-                return _needed_by_containers(
-                    subject, f"{at} cannot be mounted with mapped ids: {because}", hint
-                )
+                return _needed_by_containers(subject, said, hint)
 
     return look
 

@@ -64,7 +64,7 @@ class AgentView:
     system: Path | None
     deployed: DeployedView | None
     job: JobId | None
-    failed_at: str | None
+    failed_at: datetime | None
 
     def as_json(self) -> dict[str, Any]:
         deployed = self.deployed
@@ -79,7 +79,7 @@ class AgentView:
             "system": str(self.system) if self.system else None,
             "deployed": deployed and {"job": deployed.job, "sha": deployed.sha},
             "job": self.job,
-            "failed_at": self.failed_at,
+            "failed_at": instant(self.failed_at),
         }
 
 

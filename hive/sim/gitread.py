@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +19,8 @@ class GitFailed(Exception):
 
 
 def git(repo: str, *words: str, given: bytes = b"") -> bytes:
+    import subprocess  # half of a start's time, and not every command asks git
+
     ours = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C"}
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     program = os.environ.get("HYPERHIVE_GIT") or "git"

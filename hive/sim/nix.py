@@ -98,18 +98,22 @@ class Nix:
         graph = lockfile.locked(self.places, source)
         if graph == (old or lockfile.EMPTY):
             return graph
+        may_write = "--no-write-lock-file" not in self.options
+        if may_write and reference.kind == "git" and "rev" in reference.query:
+            raise NixError(
+                f"cannot write modified lock file of flake '{reference.url}' "
+                "(use '--no-write-lock-file' to ignore)"
+            )
         if "--no-update-lock-file" in self.options:
             raise NixError(
                 f"flake '{reference.url}' requires lock file changes but they're not allowed "
                 "due to '--no-update-lock-file'"
             )
-        if "--no-write-lock-file" not in self.options:
+        if may_write:
             self._write_lock(reference, graph, is_new=not old)
         return graph
 
     def _write_lock(self, reference: Reference, graph: dict[str, Any], *, is_new: bool) -> None:
-        if "rev" in reference.query or "narHash" in reference.query:
-            raise NixError(f"cannot write modified lock file of flake '{reference.url}'")
         folder = os.path.join(reference.path, reference.query.get("dir", ""))
         path = os.path.join(folder, lockfile.NAME)
         write_beside(path, lockfile.written(graph), tmp=self.places.tmp)

@@ -60,7 +60,7 @@ def launch(places: Places, container: str, conf: dict[str, str], system: str) ->
 
 
 def detach(places: Places, container: str, *, keep: int) -> None:
-    """No folder, pipe, terminal or lock of the caller's is held any longer; 1, 2 are the journal."""
+    """No folder, pipe, terminal or lock of the caller's is held any longer; 1 is the journal."""
     os.chdir("/")
     journal.note(places, container, f"Starting container@{container}.service...")
     into = os.open(places.journal_of(container), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -73,6 +73,16 @@ def detach(places: Places, container: str, *, keep: int) -> None:
 def close_all_but(keep: int) -> None:
     os.closerange(3, keep)
     os.closerange(max(keep + 1, 3), min(os.sysconf("SC_OPEN_MAX"), 65536))
+
+
+def _tell(pipe: int) -> None:
+    """Whoever waits for the start may have been killed: that does not end the container."""
+    try:
+        os.write(pipe, b"R")
+    except BrokenPipeError:
+        pass
+    finally:
+        os.close(pipe)
 
 
 class Supervisor:
@@ -96,8 +106,7 @@ class Supervisor:
             journal.note(
                 self.places, self.container, f"Started container@{self.container}.service."
             )
-            os.write(tell, b"R")
-            os.close(tell)
+            _tell(tell)
             self._write(end=self._wait())
         else:
             self._give_up()

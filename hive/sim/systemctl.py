@@ -7,7 +7,7 @@ import re
 import sys
 
 from hive.sim import conf as confs
-from hive.sim import journal, limits, processes, show, supervisor, units
+from hive.sim import journal, limits, processes, units
 from hive.sim.units import Unit
 
 TYPE_CHECKING = False
@@ -25,6 +25,8 @@ def main(arguments: list[str], places: Places) -> int:
         print(f"systemd {VERSION}")
         return 0
     if verb == "show":
+        from hive.sim import show
+
         show.print_all(places, [full(name) for name in names], properties, value_only)
         return 0
     if verb == "daemon-reload":
@@ -112,6 +114,8 @@ def _refusal(unit: Unit) -> str | None:
 
 
 def _launch(unit: Unit) -> int:
+    from hive.sim import supervisor  # only a start pays for it
+
     conf = confs.read(unit.places.conf(unit.container))
     system = os.path.realpath(unit.places.profile(unit.container))
     unit.keep(failed=False, stopping=False, result="success", status=0)

@@ -45,8 +45,9 @@ def tokens(source: str) -> list[Token]:
 
 
 def check_syntax(source: str) -> None:
-    """Raises what nix would say of the brackets."""
-    _check_brackets(tokens(source), len(source))
+    """Raises what nix would say of the brackets; too early an end is at the last token."""
+    starts = [found.start() for found in _TOKEN.finditer(source)]
+    _check_brackets(tokens(source), starts[-1] if starts else 0)
 
 
 def check_throws(source: str) -> None:

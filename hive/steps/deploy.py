@@ -89,11 +89,12 @@ class Reverted:
     """The container is as meta's main says: set to that closure and running it, or not running.
 
     The previous closure is the one that main names, never what the profile holds: a killed attempt
-    may have set it.
+    may have set it. An agent that is wanted stopped is set, and not started.
     """
 
     agent: AgentName
     privileged: bool = False
+    starts: bool = True
 
     def check(self, world: World) -> Finding:
         findings = [step.check(world) for step in self._steps(world)]
@@ -108,7 +109,8 @@ class Reverted:
         if recorded(world, self.agent) is None:
             return (Stopped(self.agent),)
         before = Recorded(self.agent)
-        return (ProfileSet(before), Running(before, self.privileged))
+        running = (Running(before, self.privileged),) if self.starts else ()
+        return (ProfileSet(before), *running)
 
 
 def is_recorded(world: World, target: Target) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hive.adapters.world import World
 from hive.domain.names import AgentName
 from hive.steps.look import candidate
+from hive.steps.meta import clear_meta_if_free
 
 
 def clear_leftovers(world: World, agent: AgentName) -> None:
@@ -13,3 +14,4 @@ def clear_leftovers(world: World, agent: AgentName) -> None:
     world.git.clear_corpses(world.layout.applied(agent), lambda _: True)
     ours = f"{candidate(agent)}.lock"
     world.git.clear_corpses(world.layout.meta, lambda path: path == ours)
+    clear_meta_if_free(world)

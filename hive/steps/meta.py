@@ -37,8 +37,23 @@ def meta_locked(world: World) -> Iterator[None]:
             hint="another job records there; if none does, look for a program that hangs",
         )
     with lock:
-        world.git.clear_corpses(world.layout.meta, lambda path: not path.startswith(OTHERS))
+        world.git.clear_corpses(world.layout.meta, _is_covered)
         yield
+
+
+def clear_meta_if_free(world: World) -> None:
+    """No corpse is left in meta, but where someone else is at work there: who then clears them."""
+    if not world.git.locks(world.layout.meta, _is_covered):
+        return
+    lock = world.locks.take(world.layout.meta_lock, note_children=False)
+    if lock is not None:
+        with lock:
+            world.git.clear_corpses(world.layout.meta, _is_covered)
+
+
+def _is_covered(path: str) -> bool:
+    """By meta's lock; a candidate's is covered by the lock of its agent."""
+    return not path.startswith(OTHERS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ def put(session: Session, agent: Agent, *, now: datetime) -> None:
         "port": agent.port,
         "desired": agent.desired,
         "settings": agent.settings.as_json(),
-        "failed_at": agent.failed_at and datetime.fromisoformat(agent.failed_at),
+        "failed_at": agent.failed_at,
         "changed_at": now,
     }
     row = insert_into(session, AGENTS).values(
@@ -87,5 +87,5 @@ def _agent(row: Row[Any]) -> Agent:
         port=row.port,
         desired=row.desired,
         settings=AgentSettings.from_json(row.settings),
-        failed_at=row.failed_at and row.failed_at.isoformat(),
+        failed_at=row.failed_at,
     )

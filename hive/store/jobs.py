@@ -105,8 +105,10 @@ def listed(
     limit: int = 50,
 ) -> list[Job]:
     """Newest first."""
-    asked = {C.state: state, C.agent: agent, C.kind: kind}
-    where = (column == value for column, value in asked.items() if value is not None)
+    # An agent's jobs are few, but SQLite, without statistics, may walk all jobs of a kind instead.
+    of_kind = C.kind if agent is None else func.coalesce(C.kind, C.kind)
+    asked = ((C.agent, agent), (C.state, state), (of_kind, kind))
+    where = [column == value for column, value in asked if value is not None]
     return _all(session, _select(*where).order_by(C.id.desc()).limit(limit))
 
 

@@ -114,8 +114,10 @@ class JobRow(Base):
         _partial("ix_jobs_parent_id", "parent_id", where="parent_id IS NOT NULL"),
         _partial("ix_jobs_superseded_by", "superseded_by", where="superseded_by IS NOT NULL"),
         Index(None, "agent", "id"),
+        Index(None, "agent", "state", "id"),
         Index(None, "state", "id"),
         Index(None, "kind", "id"),
+        Index(None, "kind", "state", "id"),
         {"sqlite_autoincrement": True},
     )
 

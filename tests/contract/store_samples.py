@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -35,11 +35,11 @@ _A_SPAWN = NewJob(
 )
 
 
-def new_job(**overrides: Any) -> NewJob:
-    return replace(_A_SPAWN, **overrides)
+def new_job(**overrides: object) -> NewJob:
+    return replace(_A_SPAWN, **overrides)  # type: ignore[arg-type]  # a test knows its fields
 
 
-def a_job(session: Session, **overrides: Any) -> Job:
+def a_job(session: Session, **overrides: object) -> Job:
     job, _ = jobs.submit(session, new_job(**overrides), now=NOW)
     return job
 
@@ -48,15 +48,15 @@ def claimed(session: Session, job: JobId, worker: str = "w1") -> Job | None:
     return jobs.claim(session, job, worker=worker, now=NOW, leased_until=LATER)
 
 
-def a_running_job(session: Session, **overrides: Any) -> Job:
+def a_running_job(session: Session, **overrides: object) -> Job:
     job = claimed(session, a_job(session, **overrides).id)
     assert job is not None
     return job
 
 
-def an_agent(**overrides: Any) -> Agent:
+def an_agent(**overrides: object) -> Agent:
     agent = Agent(NODE, ALICE, 8879, Desired.RUNNING, AgentSettings())
-    return replace(agent, **overrides)
+    return replace(agent, **overrides)  # type: ignore[arg-type]  # a test knows its fields
 
 
 def at_once(count: int, act: Callable[[int], Result]) -> list[Result]:

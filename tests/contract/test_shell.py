@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -278,14 +279,27 @@ def test_a_daemon_that_goes_on_talking_does_not_keep_us(local: LocalShell) -> No
     soon(lambda: not is_alive(pid, None))  # nobody reads it any more
 
 
-def test_an_interrupt_ends_the_program_and_goes_on_up(local: LocalShell, log: Log) -> None:
-    script = f"sleep 1000 & echo $!; kill -INT {os.getpid()}; wait"
-    with pytest.raises(KeyboardInterrupt):
-        local.run("sh", "-c", script)
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """As at a terminal, however the tests were started."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("script", ["kill -INT $0; sleep 1000 & echo $!; wait", "kill -INT $0"])
+def test_an_interrupt_ends_the_program_and_goes_on_up(
+    local: LocalShell, log: Log, script: str
+) -> None:
+    for _ in range(10):  # it lands at another point of the start each time
+        with pytest.raises(KeyboardInterrupt):
+            local.run("sh", "-c", script, str(os.getpid()))
     for line in log.of(Stream.OUT):
         soon(lambda line=line: not is_alive(int(line), None))
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 WORKER = """
@@ -402,7 +416,7 @@ def test_a_program_that_cannot_be_noted_is_not_started(
 def test_an_interrupt_between_fork_and_exec_never_acts_as_the_parent(
     local: LocalShell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(parent: int) -> None:
+    def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(door, "become_a_child_of", interrupted)

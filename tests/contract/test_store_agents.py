@@ -13,7 +13,7 @@ ELSEWHERE = NodeName("elsewhere")
 
 
 def test_an_agent_reads_back_as_it_was_put(database: Database) -> None:
-    agent = an_agent(settings=AgentSettings(cpu_quota=70), failed_at=NOW.isoformat())
+    agent = an_agent(settings=AgentSettings(cpu_quota=70), failed_at=NOW)
     with database.write() as session:
         agents.put(session, agent, now=NOW)
     with database.read() as session:

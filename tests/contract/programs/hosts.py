@@ -85,7 +85,7 @@ class Host:
         return system
 
     def created(self, container: str = "h-alice", **variables: str) -> Path:
-        system = self.system(container, **variables)
+        system = self.system(container, port=PORT, **variables)
         self.run("nixos-container", "create", container, "--system-path", system)
         return system
 

@@ -119,7 +119,7 @@ def test_an_agents_own_inputs_come_from_its_own_lock(flakes: Flakes) -> None:
 
 
 def test_a_build_leaves_a_link_to_a_system_that_knows_its_agent(flakes: Flakes) -> None:
-    rev = flakes.agent()
+    rev = flakes.agent(AGENT.replace("blue", f"built only in {flakes.folder}"))
 
     ran = flakes.build(flakes.locked_meta(rev), "--print-build-logs")
 
@@ -130,7 +130,7 @@ def test_a_build_leaves_a_link_to_a_system_that_knows_its_agent(flakes: Flakes) 
     assert (system / "init").stat().st_mode & 0o111
     facts = json.loads((system / "agent.json").read_text())
     assert (facts["agent"], facts["port"]) == ("alice", 8879)
-    assert facts["variables"] == {"COLOUR": "blue { throw"}
+    assert facts["variables"]["COLOUR"].endswith(" { throw")
     assert "nixos-system-alice> composing alice" in ran.tail
 
 
@@ -171,10 +171,10 @@ def test_a_base_that_changed_since_is_still_the_locked_one(flakes: Flakes) -> No
 
 
 ERRORS = {
-    "throw": "{ ... }: { environment.variables.A = throw \"the operator's words\"; }",
+    "throw": '{ ... }: { environment.variables.A = throw "the operator\'s words"; }',
     "assert-false": "{ ... }:\nassert false;\n{ }",
     "open-bracket": "{ ... }: { a = 1;",
-    "extra-bracket": "{ ... }: { } }",
+    "extra-bracket": "{ ... }: { a = 1; } }",
     "wrong-bracket": "{ ... }: { a = [ 1 ; }",
     "untracked-import": "{ ... }: { imports = [ ./other.nix ]; }",
     "no-agent-nix": "",
@@ -203,18 +203,29 @@ def test_a_file_that_git_does_not_know_is_not_there(flakes: Flakes) -> None:
 def test_a_builder_that_fails_shows_its_last_lines(flakes: Flakes) -> None:
     said = flakes.error_of('{ ... }: { environment.variables.HIVE_SIM_BUILD = "fails"; }')
 
-    assert re.search(r"error: builder for '\S+-nixos-system-alice\.drv' failed with exit code 1", said)
+    assert re.search(
+        r"error: builder for '\S+-nixos-system-alice\.drv' failed with exit code 1", said
+    )
     assert "> asked to fail (HIVE_SIM_BUILD)" in said
 
 
 def test_an_incomplete_lock_is_refused_when_it_may_not_change(flakes: Flakes) -> None:
-    flakes.meta(flakes.agent())
+    meta = flakes.meta(flakes.agent())
     rev = flakes.git("meta", "rev-parse", "HEAD")
 
-    ran = flakes.build(rev, accept=ANY)
-
-    assert ran.exit_code == 1
-    assert "lock file changes but they're not allowed due to '--no-update-lock-file'" in ran.tail
+    for reference, words in (
+        (
+            f"path:{meta}",
+            "lock file changes but they're not allowed due to '--no-update-lock-file'",
+        ),
+        (f"git+file://{meta}?rev={rev}", "cannot write modified lock file of flake"),
+    ):
+        lock = ("flake", "metadata", "--no-update-lock-file")
+        ran = flakes.nix(*lock, "--json", reference, accept=ANY)
+        assert ran.exit_code == 1
+        assert words in ran.tail
+    assert flakes.build(rev, accept=ANY).exit_code == 1
+    assert not (meta / "flake.lock").exists()
 
 
 def test_an_agent_that_meta_does_not_name_is_a_missing_attribute(flakes: Flakes) -> None:
@@ -254,19 +265,22 @@ def test_a_base_of_broken_brackets_cannot_be_pinned(flakes: Flakes) -> None:
 
 
 def test_a_base_without_the_configuration_is_a_missing_attribute(flakes: Flakes) -> None:
-    (flakes.base() / "flake.nix").write_text("{ outputs = { self }: { nixosConfigurations = { }; }; }")
+    (flakes.base() / "flake.nix").write_text(
+        "{ outputs = { self }: { nixosConfigurations = { }; }; }"
+    )
 
     assert "attribute 'agent-base' missing" in flakes.error_of(AGENT)
 
 
 def test_progress_is_told_in_json_lines(flakes: Flakes) -> None:
-    meta = flakes.locked_meta(flakes.agent())
+    rev = flakes.agent(AGENT.replace("blue", f"built only in {flakes.folder}"))
+    meta = flakes.locked_meta(rev)
 
     told = flakes.build(meta, "--log-format", "internal-json", "-v").tail
 
     events = [json.loads(line[5:]) for line in told.splitlines() if line.startswith("@nix ")]
     assert any(e["action"] == "result" and e["type"] == 101 for e in events)
-    assert any(e["action"] == "start" and e["type"] == 105 for e in events) or len(events) >= 10
+    assert any(e["action"] == "stop" for e in events)
 
 
 def test_the_closure_of_a_system_ends_with_it(flakes: Flakes) -> None:
@@ -315,4 +329,4 @@ def test_a_profile_cannot_be_set_to_what_is_not_there(flakes: Flakes) -> None:
 
 @pytest.mark.parametrize("word", ["--frob", "frob"])
 def test_a_word_that_nix_does_not_know_is_an_error(flakes: Flakes, word: str) -> None:
-    assert "Try 'nix --help' for more information." in flakes.nix(word, accept=(1,)).tail
+    assert "nix --help' for more information." in flakes.nix(word, accept=(1,)).tail

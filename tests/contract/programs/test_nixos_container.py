@@ -40,7 +40,9 @@ def test_creating_it_twice_is_refused_by_its_conf(host: Host) -> None:
 
 def test_a_failed_create_leaves_a_conf_that_poisons_the_next(host: Host) -> None:
     flake = f"path:{host.root}/no-such-flake#alice"
-    assert "failed to build" in host.fails("nixos-container", "create", "h-a", "--flake", flake).tail
+    assert (
+        "failed to build" in host.fails("nixos-container", "create", "h-a", "--flake", flake).tail
+    )
 
     again = host.fails("nixos-container", "create", "h-a", "--flake", flake)
 

@@ -197,7 +197,7 @@ def test_a_container_leaves_by_itself_when_its_root_is_gone(running: Host) -> No
 
 
 def test_stop_all_ends_every_container(running: Host) -> None:
-    running.created("h-bob", PORT="is taken from the system")
+    running.created("h-bob")
 
     assert stop_all(running.root) == ("h-alice",)
     assert stop_all(running.root) == ()

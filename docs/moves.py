@@ -1,0 +1,99 @@
+"""The page of a job's states and moves, from the data that the code itself moves by."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from hive.domain import job
+from hive.domain.job import ENDED, MOVES, JobState, Move
+
+ROOT: Final = Path(__file__).parent.parent
+CODE: Final = ("hive", "cli", "workers")
+
+PAGE: Final = """\
+# A job's states
+
+A job is a row. Its state changes by a move, and a move is one guarded UPDATE: it says from which
+states it may start, and a worker's says also which attempt it has claimed. Where no row changes,
+someone else moved first, and nothing else happens. The first state is `queued`, written by the
+submit. Who makes the moves is told in
+[architecture.md](architecture.md#one-job-from-top-to-bottom).
+
+```mermaid
+stateDiagram-v2
+{diagram}
+```
+
+## States
+
+| state | kind | who moves it out |
+|---|---|---|
+{states}
+
+## Moves
+
+The last column says which moves this version makes. The others are in the data already, and
+nothing makes them yet.
+
+| move | from | to | because | made now |
+|---|---|---|---|---|
+{moves}
+"""
+
+
+def states_page() -> str:
+    made = _made_now()
+    return PAGE.format(
+        diagram="\n".join(f"    {line}" for line in _diagram()),
+        states="\n".join(f"| `{one}` | {_kind(one)} | {said} |" for one, said in _said().items()),
+        moves="\n".join(_row(move, move in made) for move in MOVES),
+    )
+
+
+def _diagram() -> Iterator[str]:
+    """One arrow for each pair of states, with the names of its moves."""
+    yield "[*] --> queued: submit"
+    arrows: dict[tuple[JobState, JobState], list[str]] = {}
+    for move in MOVES:
+        for start in sorted(move.start, key=list(JobState).index):
+            arrows.setdefault((start, move.end), []).append(move.name)
+    for (start, end), names in arrows.items():
+        yield f"{start} --> {end}: {', '.join(names)}"
+    for state in JobState:
+        if not any(state in move.start for move in MOVES):
+            yield f"{state} --> [*]"
+
+
+def _said() -> dict[JobState, str]:
+    """What stands behind each state in the code."""
+    lines = re.findall(r'^\s+(\w+) = "\w+"\s+#: (.+)$', inspect.getsource(JobState), re.MULTILINE)
+    return {JobState[name]: said for name, said in lines}
+
+
+def _kind(state: JobState) -> str:
+    return "ended" if state in ENDED else "live"
+
+
+def _row(move: Move, is_made: bool) -> str:
+    starts = ", ".join(f"`{one}`" for one in sorted(move.start, key=list(JobState).index))
+    made = "yes" if is_made else "not yet"
+    return f"| {move.name} | {starts} | `{move.end}` | {move.because} | {made} |"
+
+
+def _made_now() -> frozenset[Move]:
+    """The moves that some module of the code takes in by name."""
+    known = {name: value for name, value in vars(job).items() if isinstance(value, Move)}
+    trees = (ast.parse(path.read_text()) for code in CODE for path in (ROOT / code).rglob("*.py"))
+    taken = {
+        alias.name
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == job.__name__
+        for alias in node.names
+    }
+    return frozenset(known[name] for name in taken if name in known)
