@@ -13,6 +13,7 @@ import typer
 
 from cli.boundary import ENDED_BADLY, boundary, requester, say
 from cli.output import show_agents
+from hive.errors import Refused
 
 if TYPE_CHECKING:
     from hive.queue.host import Host
@@ -30,11 +31,23 @@ def demo(
     with boundary():
         from hive.settings import Settings
 
+        _refuse_blanks(folder.resolve())
+
         settings = Settings.from_env(_environment(folder), config=Path(os.devnull))
         if stop:
             _stop(settings)
         else:
             _run(settings)
+
+
+def _refuse_blanks(folder: Path) -> None:
+    """What a container binds is named in flags that are split at blanks, on a real host too."""
+    if any(letter.isspace() for letter in str(folder)):
+        raise Refused(
+            f"the path of the demo's folder holds a blank: {str(folder)!r}",
+            code="bad-path",
+            hint="name another with --folder, or clone into a path without blanks",
+        )
 
 
 def _environment(folder: Path) -> dict[str, str]:

@@ -7,7 +7,8 @@
     ├── Transient              the world misbehaved; the same ask may work later
     │   ├── CommandFailed      a program ran and said no
     │   ├── CommandTimedOut    a program was still running at its deadline
-    │   └── StepDidNotHold     a step was applied, and its check still says no
+    │   ├── StepDidNotHold     a step was applied, and its check still says no
+    │   └── FencedOut          another attempt has the job
     └── Fault                  hive is wrong; never retried, always reported
         └── ProgramMissing     a program that hive needs is not on the listed PATH
 
@@ -84,6 +85,12 @@ class StepDidNotHold(Transient):
     """A step was applied, and its check still says no."""
 
     default_code = "step-did-not-hold"
+
+
+class FencedOut(Transient):
+    """Another attempt has the job: this one writes nothing more."""
+
+    default_code = "fenced-out"
 
 
 class Fault(HiveError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -137,7 +138,7 @@ class Settings:
         return cls(
             backend=backend,
             sim=parts if is_sim else frozenset(),
-            node=given.text("HIVE_NODE") or platform.node() or "localhost",
+            node=given.text("HIVE_NODE") or _hostname(),
             state_dir=state,
             run_dir=given.path("HIVE_RUN_DIR", _HOST_RUN if as_root else state / "run"),
             database_url=given.text("HIVE_DATABASE_URL") or _embedded(state),
@@ -171,6 +172,11 @@ def _user_state(env: Mapping[str, str]) -> Path:
     folder = Path(env.get("XDG_STATE_HOME", ""))
     home = Path(env.get("HOME") or "/root")
     return (folder if folder.is_absolute() else home / ".local/state") / "hive"
+
+
+def _hostname() -> str:
+    """As a node can be called: what a hostname may hold beyond that becomes a dash."""
+    return re.sub(r"[^a-zA-Z0-9._-]", "-", platform.node())[:63].strip("-._") or "localhost"
 
 
 def _embedded(state: Path) -> str:

@@ -10,12 +10,13 @@ import errno
 import os
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from hive.errors import HiveError, Refused, Transient
+from hive.errors import Fault, HiveError, Refused, Transient
 
 LIMIT = 1 << 20
 """Bytes that are read of a file in a hostile folder."""
@@ -77,6 +78,12 @@ class Files:
                 beside.unlink(missing_ok=True)
                 raise
             self._sync(path.parent)
+
+    def try_writing(self, folder: Path) -> None:
+        """Raises as a write there would; nothing is left, and nobody is in the way of another."""
+        with told(), tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"?")
+            file.flush()
 
     def remove(self, path: Path) -> None:
         with told():
@@ -171,66 +178,95 @@ class Beneath:
                 code="outside-root",
                 hint="report it: hive asked for this path",
             )
-        with told(self.root / at), self._inside(at.parent) as parent:
+        with self._inside(at.parent) as parent:
             yield parent, at.name
 
     def _mode(self, path: str) -> int | None:
-        """Of what is at `path`, a link itself; None where nothing is."""
-        with self._beside(path) as (parent, name):
-            return os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
+        """Of what is at `path`, be it a link; None where nothing is."""
+        with told(self.root / path):
+            try:
+                with self._beside(path) as (parent, name):
+                    return _mode_of(name, parent)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
 
     def is_folder(self, path: str, *, mode: int | None = None) -> bool:
-        found = self._look(path)
+        found = self._mode(path) or 0
         return stat.S_ISDIR(found) and mode in (None, stat.S_IMODE(found))
 
     def make_folder(self, path: str, *, mode: int) -> None:
-        with self._beside(path) as (parent, name):
+        with told(self.root / path), self._beside(path) as (parent, name):
             with suppress(FileExistsError):
                 os.mkdir(name, mode, dir_fd=parent)
             with self._inside(PurePosixPath(path)) as made:
                 os.fchmod(made, mode)
 
     def exists(self, path: str) -> bool:
-        return self._look(path) != 0
+        return self._mode(path) is not None
 
     def read(self, path: str) -> bytes | None:
-        """A regular file's bytes; None where there is none. A pipe or device is refused unread."""
-        at = PurePosixPath(path)
+        """A regular file's bytes; None where there is none. Pipes and devices are not opened."""
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        with told():
+        with told(self.root / path):
             try:
-                with self._inside(at.parent) as parent:
-                    handle = os.open(at.name, flags, dir_fd=parent)
+                with self._beside(path) as (parent, name):
+                    _expect_file(_mode_of(name, parent), self.root / path)
+                    handle = os.open(name, flags, dir_fd=parent)
             except (FileNotFoundError, NotADirectoryError):
                 return None
-            with os.fdopen(handle, "rb") as file:
-                if not stat.S_ISREG(os.fstat(handle).st_mode):
-                    raise _odd(self.root / path, "is not a regular file")
-                data = file.read(LIMIT + 1)
-        if len(data) > LIMIT:
-            raise _odd(self.root / path, f"is larger than {LIMIT} bytes")
-        return data
+            return _read(handle, self.root / path)
 
     def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
         """Beside, and renamed over whatever is there, which is not followed."""
-        at = PurePosixPath(path)
-        beside = f".{at.name}.hive-new"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with told(), self._inside(at.parent) as parent:
+        with told(self.root / path), self._beside(path) as (parent, name):
+            beside = f".{name}.hive-new"
             with suppress(FileNotFoundError):
                 os.unlink(beside, dir_fd=parent)
-            with os.fdopen(os.open(beside, flags, mode, dir_fd=parent), "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.rename(beside, at.name, src_dir_fd=parent, dst_dir_fd=parent)
+            try:
+                _fill(os.open(beside, NEW, mode, dir_fd=parent), data, mode)
+                os.rename(beside, name, src_dir_fd=parent, dst_dir_fd=parent)
+            except OSError:
+                with suppress(OSError):
+                    os.unlink(beside, dir_fd=parent)
+                raise
+            os.fsync(parent)
 
     def take_in(self, source: Path, path: str) -> None:
         """Rename a folder of hive's own to `path`, which must be absent or an empty folder."""
-        at = PurePosixPath(path)
-        with told(), self._inside(at.parent) as parent:
-            os.rename(source, at.name, dst_dir_fd=parent)
+        with told(self.root / path), self._beside(path) as (parent, name):
+            os.rename(source, name, dst_dir_fd=parent)
             os.fsync(parent)
+
+
+def _mode_of(name: str, parent: int) -> int:
+    return os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
+
+
+def _expect_file(mode: int, at: Path) -> None:
+    if not stat.S_ISREG(mode):
+        raise _odd(at, "is not a regular file")
+
+
+def _read(handle: int, at: Path) -> bytes:
+    """All of it, if it is a file of a sensible size: it may have been swapped since the look."""
+    try:
+        _expect_file(os.fstat(handle).st_mode, at)
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            data = file.read(LIMIT + 1)
+    finally:
+        os.close(handle)
+    if len(data) > LIMIT:
+        raise _odd(at, f"is larger than {LIMIT} bytes")
+    return data
+
+
+def _fill(handle: int, data: bytes, mode: int) -> None:
+    """Write it all, to the disk."""
+    with os.fdopen(handle, "wb") as file:
+        os.fchmod(handle, mode)
+        file.write(data)
+        file.flush()
+        os.fsync(handle)
 
 
 def _odd(path: Path, because: str) -> Refused:

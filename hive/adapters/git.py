@@ -71,6 +71,8 @@ class Git:
     shell: Shell
     program: str = "git"
     _known: dict[tuple[Rev, str], str | None] = field(default_factory=dict)
+    _parents: dict[Rev, Rev | None] = field(default_factory=dict)
+    _subjects: dict[tuple[Rev, str], str | None] = field(default_factory=dict)
 
     # Looking.
 
@@ -82,7 +84,7 @@ class Git:
         return self.refs(repo, name).get(name)
 
     def refs(self, repo: Path, under: str = "refs/") -> dict[str, Rev]:
-        """Every ref that is `under` or lies below it: loose ones first, then packed ones."""
+        """Every ref that is `under` or lies below it; a loose one stands before a packed one."""
         home = repo / ".git"
         if (home / "reftable").exists():
             raise Refused(
@@ -91,7 +93,8 @@ class Git:
                 hint="hive makes its repos with the files backend: `git refs migrate`",
             )
         with told():
-            return dict(_packed(home, under)) | dict(_loose(home, under))
+            loose = dict(_loose(home, under))  # first: a pack in between only doubles a ref
+            return dict(_packed(home, under)) | loose
 
     def file(self, repo: Path, rev: Rev, path: str) -> str | None:
         """What `path` holds in `rev`, or None. Content never changes, so it is read once."""
@@ -112,9 +115,11 @@ class Git:
 
     def parent(self, repo: Path, rev: Rev) -> Rev | None:
         """The first parent of a commit."""
-        ran = self._run(repo, "rev-list", "--parents", "--max-count=1", rev, "--")
-        revs = ran.out.split()
-        return Rev(revs[1]) if len(revs) > 1 else None
+        if rev not in self._parents:
+            ran = self._run(repo, "rev-list", "--parents", "--max-count=1", rev, "--")
+            revs = ran.out.split()
+            self._parents[rev] = Rev(revs[1]) if len(revs) > 1 else None
+        return self._parents[rev]
 
     def locks(self, repo: Path, covered: Callable[[str], bool]) -> tuple[Path, ...]:
         """The locks of git's own that are there now.
@@ -134,11 +139,16 @@ class Git:
         """First lines of the commits of `ref`, newest first."""
         return tuple(self._run(repo, "log", "--first-parent", "--format=%s", ref).out.splitlines())
 
-    def newest_subject(self, repo: Path, ref: str, begins: str) -> str | None:
-        """The newest first line that begins with these words, which hold no regular expression."""
-        words = ("--format=%s", "--first-parent", "--max-count=1", f"--grep=^{begins}")
-        said = self._run(repo, "log", *words, ref).out.splitlines()
-        return said[0] if said else None
+    def newest_subject(self, repo: Path, rev: Rev, begins: str) -> str | None:
+        """The newest first line, from `rev` back, that begins with these words.
+
+        They hold no regular expression.
+        """
+        if (rev, begins) not in self._subjects:
+            words = ("--format=%s", "--first-parent", "--max-count=1", f"--grep=^{begins}")
+            said = self._run(repo, "log", *words, rev, "--").out.splitlines()
+            self._subjects[rev, begins] = said[0] if said else None
+        return self._subjects[rev, begins]
 
     def config_value(self, config: bytes, key: str) -> str | None:
         """A key of a config that was read as bytes: no repo is entered, nothing is included."""
@@ -183,6 +193,8 @@ class Git:
         made = self.ref(repo, ref)
         if made is None:
             raise Transient(f"git made no commit on {ref} of {repo}", code="git-failed")
+        self._known.update({(made, path): text for path, text in files.items()})
+        self._parents[made] = parent
         return made
 
     def fetch(self, repo: Path, source: Path, refspec: str) -> None:

@@ -254,14 +254,11 @@ def _heard(start: _Start, stdin: bytes | None, within: timedelta, out: Lines, er
 def _ended(
     running: sh.RunningCommand, start: _Start, within: timedelta, interrupts: Interrupts
 ) -> int:
-    """Its exit code. Whatever ends the waiting ends the program too, and reaps it."""
+    """Its exit code. An interrupt ends the program and all it started, and is raised after it."""
     deadline = _Deadline(running.pid, within)
     try:
-        with interrupts.let_through():
+        with interrupts.ending(lambda: end_session(running.pid)):
             wait_for_exit(running.pid)
-    except BaseException:
-        end_session(running.pid)
-        raise
     finally:
         deadline.cancel()
         running.wait()

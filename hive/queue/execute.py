@@ -13,12 +13,12 @@ from hive.adapters.world import World
 from hive.domain.agent import Agent
 from hive.domain.job import ENDED, FAIL, FINISH, GIVE_BACK, RESTORE, Job, JobState, Move
 from hive.domain.names import AgentName
-from hive.errors import Fault, HiveError, IllegalMove
+from hive.errors import Fault, FencedOut, HiveError, IllegalMove
 from hive.jobs import catalog
 from hive.jobs.recipe import Recipe, switch_at
 from hive.jobs.runner import run
 from hive.queue.host import Host
-from hive.queue.journal import FencedOut, JobJournal
+from hive.queue.journal import JobJournal
 from hive.queue.lines import LineWriter
 from hive.steps.leftovers import clear_leftovers
 from hive.steps.step import Step
@@ -60,7 +60,7 @@ def _attempt(host: Host, job: Job, world: World, journal: JobJournal) -> None:
         _fail(host, job, recipe)
         return
     error = _error(host, job, recipe, world, journal)
-    result = error or _sure(journal, lambda: recipe.result(world))
+    result = error if error else _sure(journal, lambda: recipe.result(world))
     if isinstance(result, HiveError):
         is_new = _sure(journal, lambda: recipe.left_nothing(world)) is True
         _fail(host, job, result, forget=recipe.agent if is_new else None)

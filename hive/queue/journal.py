@@ -9,7 +9,7 @@ from datetime import datetime
 from hive.adapters.clock import Clock
 from hive.adapters.shell import Stream
 from hive.domain.job import Job, StepRecord, StepState
-from hive.errors import HiveError, Transient
+from hive.errors import FencedOut, HiveError
 from hive.queue.lines import LineWriter
 from hive.steps.step import Differs, Holds, Step, name_of
 from hive.store import steps
@@ -17,12 +17,6 @@ from hive.store.logs import NewLine
 from hive.store.session import Database
 
 log = logging.getLogger("hive.journal")
-
-
-class FencedOut(Transient):
-    """Another attempt has the job: this one writes nothing more."""
-
-    default_code = "fenced-out"
 
 
 @dataclass(slots=True)

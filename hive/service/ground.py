@@ -29,8 +29,7 @@ def written_to(host: Host) -> World:
     for folder in (world.layout.state, world.layout.run):
         if not world.files.is_folder(folder):
             world.files.make_folder(folder, mode=0o755)
-    world.files.write(world.layout.state / ".writable", "")
-    world.files.remove(world.layout.state / ".writable")
+        world.files.try_writing(folder)
     return world
 
 

@@ -162,7 +162,7 @@ class Running:
         if drifted:
             return f"{agent.container} was started with another {drifted}"
         if leader.is_privileged and not self.privileged:
-            return f"{agent.container} has no user namespace"
+            return f"{agent.container} has no user namespace: its root is this host's root"
         return None
 
     def _refuse_privileged(self, world: World) -> None:

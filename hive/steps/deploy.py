@@ -121,7 +121,8 @@ def is_recorded(world: World, target: Target) -> bool:
 
 def deployed_tag(world: World, agent: AgentName) -> str | None:
     """The tag that meta's last `deploy <agent>` commit names."""
-    said = world.git.newest_subject(world.layout.meta, MAIN, f"deploy {agent} deployed/")
+    words = f"deploy {agent} deployed/"
+    said = world.git.newest_subject(world.layout.meta, _main(world), words)
     return f"refs/tags/{said.split()[2]}" if said else None
 
 

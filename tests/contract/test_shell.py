@@ -302,6 +302,16 @@ def test_an_interrupt_ends_the_program_and_goes_on_up(
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_a_signal_that_only_asks_does_not_end_the_program(local: LocalShell) -> None:
+    asked: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
+    try:
+        assert local.run("sh", "-c", "kill -TERM $0; echo done", str(os.getpid())).out == "done\n"
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert asked == [signal.SIGTERM]
+
+
 WORKER = """
 import sys
 from hive.adapters.shell import LocalShell

@@ -1,0 +1,117 @@
+"""A pretend host as it is, without what may differ from run to run: dates, object ids, its folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hive import bootstrap
+from hive.adapters.locks import Locks
+from hive.adapters.shell import LocalShell, silent
+from hive.adapters.world import World
+from hive.domain.target import AppliedMain
+from hive.service import agents, jobs
+from hive.settings import Settings
+from hive.steps.look import planned, system_of
+from hive.store.session import open_database
+from tests.pretend import ALICE, NO_FILE, PATH, environment
+
+#: The pretend host's own, which a real host has elsewhere, and the rows, which are read as rows.
+NOT_HIVES = (
+    "sim/bin", "sim/fetched", "sim/journal", "sim/libexec", "sim/proc", "sim/store", "sim/tmp",
+    "sim/units", "sim/create.lock", "sim/nix-env.lock", "hive.sqlite", "hive.sqlite-wal",
+    "hive.sqlite-shm",
+)  # fmt: skip
+KEYS = ("PRIVATE_NETWORK", "PRIVATE_USERS", "EXTRA_NSPAWN_FLAGS", "HOST_ADDRESS")
+LEFT = re.compile(r"(?!.*\bflake\.lock$)(.*\.lock|.*\.new|.*\.hive-new|scratch/.+|(.*/)?tmp_obj_[^/]*)")
+
+
+def snapshot(state: Path) -> dict[str, Any]:
+    """refs, trees, subjects, files, modes, links, units and rows of a host with one agent."""
+    env = environment(state)
+    settings = Settings.from_env(env, config=NO_FILE)
+    database = open_database(settings.database_url)
+    try:
+        host = bootstrap.host(settings, env, database)
+        seen = _Seen(state, host.world(silent, Locks()))
+        return {
+            "files": dict(seen.files()),
+            "left behind": list(seen.left()),
+            "repos": {name: seen.repo(state / name) for name in ("meta", "applied/alice")}
+            | {"proposed": seen.repo(state / "agents/alice/config")},
+            "unit": seen.unit(),
+            "agents": [seen.plain(str(view.as_json())) for view in agents.listed(host)],
+            "jobs": [view.job.state.value for view in jobs.listed(host)],
+        }
+    finally:
+        database.dispose()
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    state: Path
+    world: World
+
+    def plain(self, text: str) -> str:
+        """Without the folder, the closure's key and path, revs and times."""
+        found = planned(self.world, AppliedMain(ALICE))
+        system = system_of(self.world, AppliedMain(ALICE))
+        if system:
+            text = text.replace(str(system), "SYSTEM")
+        if found:
+            text = text.replace(found.key, "KEY")
+        text = text.replace(str(self.state), "STATE")
+        rev = self.world.git.ref(self.world.layout.applied(ALICE), "refs/heads/main") or "-"
+        text = text.replace(rev, "REV").replace(rev[:12], "REV")
+        return re.sub(r'"(lastModified|revCount)": \d+', r'"\1": 0', text)
+
+    def files(self) -> Iterator[tuple[str, str]]:
+        for path in sorted(self.state.rglob("*")):
+            below = path.relative_to(self.state).as_posix()
+            inside = any(below == name or below.startswith(f"{name}/") for name in NOT_HIVES)
+            if not inside and "/.git/" not in below:
+                yield self.plain(below), self._entry(path)
+
+    def _entry(self, path: Path) -> str:
+        mode = oct(path.lstat().st_mode & 0o7777)
+        if path.is_symlink():
+            return f"-> {self.plain(str(path.readlink()))}"
+        if path.is_dir():
+            return f"folder {mode}"
+        is_lock = path.parent == self.world.layout.locks  # it says who held it last
+        return f"{mode} {'' if is_lock else self.plain(path.read_text())}"
+
+    def left(self) -> Iterator[str]:
+        for path in self.state.rglob("*"):
+            below = path.relative_to(self.state).as_posix()
+            if LEFT.fullmatch(below) and not below.startswith(NOT_HIVES):
+                yield below
+
+    def repo(self, repo: Path) -> dict[str, Any]:
+        said = {"clean": not self._git(repo, "status", "--porcelain")}
+        refs = self._git(repo, "for-each-ref", "--format=%(refname)").split()
+        return said | {ref: self._commits(repo, ref) for ref in refs}
+
+    def _commits(self, repo: Path, ref: str) -> list[Any]:
+        """The subjects, and what the newest tree holds."""
+        subjects = self._git(repo, "log", "--format=%s by %an", ref).splitlines()
+        names = self._git(repo, "ls-tree", "-r", "--name-only", ref).split()
+        held = {name: self.plain(self._git(repo, "show", f"{ref}:{name}")) for name in names}
+        return [[self.plain(subject) for subject in subjects], held]
+
+    def unit(self) -> dict[str, Any]:
+        unit = self.world.systemd.unit(ALICE.container)
+        leader = self.world.containers.booted(unit.main_pid)
+        told = {key: value for key, value in unit.properties.items() if key != "MainPID"}
+        if leader is None:
+            return told
+        conf = {key: self.plain(leader.started_with.get(key, "")) for key in KEYS}
+        runs = self.plain(str(leader.system))
+        return told | conf | {"runs": runs, "privileged": leader.is_privileged}
+
+    def _git(self, repo: Path, *words: str) -> str:
+        shell = LocalShell({"PATH": PATH, "GIT_OPTIONAL_LOCKS": "0", "HOME": "/nonexistent"})
+        return shell.run("git", "-C", repo, *words).out
