@@ -148,10 +148,8 @@ class Pretend:
         return shell.run("git", "-C", repo, *words, stdin=stdin.encode()).out.strip()
 
     def refs(self, repo: Path) -> dict[str, str]:
-        words = (
-            self.git(repo, "for-each-ref", "--format=%(refname) %(objectname)").splitlines()
-        )
-        return dict((line.split()[0], line.split()[1]) for line in words)
+        words = self.git(repo, "for-each-ref", "--format=%(refname) %(objectname)").splitlines()
+        return dict(line.split(" ", 1) for line in words)
 
     def is_clean(self, repo: Path) -> bool:
         return not self.git(repo, "status", "--porcelain")

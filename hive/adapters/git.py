@@ -8,16 +8,19 @@ it is read once. Everything that changes a repo is git's own doing.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
-from hive.adapters.files import told
+from hive.adapters import refs
+from hive.adapters.files import ANY, Files, told
+from hive.adapters.hostile import look_through
 from hive.adapters.shell import QUICK, Ran, Shell
 from hive.domain.names import Rev
-from hive.errors import CommandFailed, Refused, Transient
+from hive.errors import CommandFailed, HiveError, Refused, Transient
 
 FETCH = timedelta(minutes=10)
 AUTHOR = "hive-c0re <hive-c0re@hyperhive>"
@@ -26,11 +29,13 @@ MAIN = "refs/heads/main"
 log = logging.getLogger(__name__)
 NOTHING = Rev("0" * 40)
 
-#: No hook, no program of a config, no detached gc that would keep an inherited lock, no transport
-#: but local files; refs and commits reach the disk before git says that they do.
+#: No hook, no program of a config, no file at the user's home, no detached gc that would keep an
+#: inherited lock, no transport but local files; refs and commits reach the disk before git says so.
 SAFE = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
+    "core.attributesFile=/dev/null",
+    "core.excludesFile=/dev/null",
     "core.fsync=committed,loose-object,reference",
     "gc.auto=0",
     "maintenance.auto=false",
@@ -44,6 +49,8 @@ SAFE = (
 ENVIRONMENT = {
     "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_NO_LAZY_FETCH": "1",
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_DEFAULT_HASH": "sha1",
@@ -52,7 +59,17 @@ ENVIRONMENT = {
     "GIT_AUTHOR_EMAIL": "hive-c0re@hyperhive",
     "GIT_COMMITTER_NAME": "hive-c0re",
     "GIT_COMMITTER_EMAIL": "hive-c0re@hyperhive",
+    # Not with `-c`: an error shows the command, in one line.
+    "GIT_CONFIG_COUNT": str(len(SAFE)),
+    **{f"GIT_CONFIG_KEY_{n}": word.partition("=")[0] for n, word in enumerate(SAFE)},
+    **{f"GIT_CONFIG_VALUE_{n}": word.partition("=")[2] for n, word in enumerate(SAFE)},
 }
+PLAIN = "* -text -ident !filter !working-tree-encoding\n"
+"""Attributes that a fetched tree is shown with, whatever it says: to the letter, or it never looks
+clean. In `.git/info` they outrank the tree's own."""
+FULL = ("No space left on device", "Out of diskspace", "Disk quota exceeded")
+ROOM = 1 << 20
+"""Bytes that a disk has left when git's trouble is put down to that: it has many words for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +94,8 @@ class Git:
     # Looking.
 
     def is_repo(self, repo: Path) -> bool:
-        return (repo / ".git" / "HEAD").is_file()
+        with told():
+            return (repo / ".git" / "HEAD").is_file()
 
     def ref(self, repo: Path, name: str) -> Rev | None:
         """The commit that `name` points at, or None."""
@@ -86,15 +104,14 @@ class Git:
     def refs(self, repo: Path, under: str = "refs/") -> dict[str, Rev]:
         """Every ref that is `under` or lies below it; a loose one stands before a packed one."""
         home = repo / ".git"
-        if (home / "reftable").exists():
-            raise Refused(
-                f"{repo} keeps its refs in a reftable",
-                code="foreign-repo",
-                hint="hive makes its repos with the files backend: `git refs migrate`",
-            )
         with told():
-            loose = dict(_loose(home, under))  # first: a pack in between only doubles a ref
-            return dict(_packed(home, under)) | loose
+            if (home / "reftable").exists():
+                raise Refused(
+                    f"{repo} keeps its refs in a reftable",
+                    code="foreign-repo",
+                    hint="hive makes its repos with the files backend: `git refs migrate`",
+                )
+            return refs.refs(home, under)
 
     def file(self, repo: Path, rev: Rev, path: str) -> str | None:
         """What `path` holds in `rev`, or None. Content never changes, so it is read once."""
@@ -127,7 +144,8 @@ class Git:
         `covered` is asked with the path below `.git`, such as `index.lock`.
         """
         home = repo / ".git"
-        found = (*home.glob("*.lock"), *(home / "refs").rglob("*.lock"))
+        with told():
+            found = tuple(refs.locks(home))
         return tuple(lock for lock in found if covered(lock.relative_to(home).as_posix()))
 
     def is_clean(self, repo: Path) -> bool:
@@ -137,17 +155,16 @@ class Git:
 
     def subjects(self, repo: Path, ref: str) -> tuple[str, ...]:
         """First lines of the commits of `ref`, newest first."""
-        return tuple(self._run(repo, "log", "--first-parent", "--format=%s", ref).out.splitlines())
+        said = self._run(repo, "log", "--first-parent", "--format=%s", ref, "--").out
+        return tuple(said.removesuffix("\n").split("\n"))
 
     def newest_subject(self, repo: Path, rev: Rev, begins: str) -> str | None:
-        """The newest first line, from `rev` back, that begins with these words.
-
-        They hold no regular expression.
-        """
+        """The newest first line, from `rev` back, that begins with these words."""
         if (rev, begins) not in self._subjects:
-            words = ("--format=%s", "--first-parent", "--max-count=1", f"--grep=^{begins}")
-            said = self._run(repo, "log", *words, rev, "--").out.splitlines()
-            self._subjects[rev, begins] = said[0] if said else None
+            words = ("--format=%s", "--first-parent", "--fixed-strings", f"--grep={begins}")
+            said = self._run(repo, "log", *words, rev, "--").out.split("\n")  # bodies count for it
+            found = (subject for subject in said if subject.startswith(begins))
+            self._subjects[rev, begins] = next(found, None)
         return self._subjects[rev, begins]
 
     def config_value(self, config: bytes, key: str) -> str | None:
@@ -189,7 +206,11 @@ class Git:
             stream += f"M 100644 inline {path}\n".encode() + _data(text)
         stream += b"\ndone\n"
         fast = ("fast-import", "--quiet", "--force", "--date-format=raw")
-        self._run(repo, *fast, stdin=bytes(stream))
+        try:
+            self._run(repo, *fast, stdin=bytes(stream))
+        except HiveError:
+            _clear_reports(repo)
+            raise
         made = self.ref(repo, ref)
         if made is None:
             raise Transient(f"git made no commit on {ref} of {repo}", code="git-failed")
@@ -198,9 +219,14 @@ class Git:
         return made
 
     def fetch(self, repo: Path, source: Path, refspec: str) -> None:
-        """From another repo on this host, which may be hostile: no tags, no submodules."""
+        """From another repo on this host, which may be hostile: no tags, no submodules.
+
+        The tree that is then reset to it is shown to the letter.
+        """
+        look_through(source)
+        _show_plainly(repo)
         fetch = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--update-head-ok")
-        where = ("--no-write-fetch-head", "--", str(source), refspec)
+        where = ("--no-write-fetch-head", "--", source / ".git", refspec)
         self._run(repo, *fetch, *where, within=FETCH)
 
     def move(self, repo: Path, *moves: RefMove) -> None:
@@ -223,7 +249,7 @@ class Git:
 
     def url(self, repo: Path) -> str:
         """The flake reference of a repo on this host, without a rev."""
-        return f"git+file://{quote(str(repo))}"
+        return f"git+file://{quote(os.fsencode(repo))}"
 
     def _run(
         self,
@@ -233,20 +259,20 @@ class Git:
         within: timedelta = QUICK,
         accept: Sequence[int] = (0,),
     ) -> Ran:
-        safe = [word for setting in SAFE for word in ("-c", setting)]
-        where = ("-C", repo) if repo else ("-C", "/")
-        argv = (self.program, *safe, *where, *words)
+        # Named, not discovered: a folder without a repo may lie in the tree of another one.
+        where = ("-C", repo, "--git-dir=.git") if repo else ("-C", "/")
+        argv = (self.program, *where, *words)
         try:
             return self.shell.run(
                 *argv, env=ENVIRONMENT, stdin=stdin, within=within, accept=accept, quiet=True
             )
         except CommandFailed as failed:
-            raise _said(failed) from None
+            raise _said(failed, repo) from None
 
 
-def _said(failed: CommandFailed) -> Exception:
+def _said(failed: CommandFailed, repo: Path | None) -> Exception:
     """A full disk and a lock that a killed git left have a hint of their own."""
-    if "No space left on device" in failed.tail:
+    if any(words in failed.tail for words in FULL) or (repo and _is_full(repo)):
         return Transient(
             f"the disk is full: {failed.message}",
             code="disk-full",
@@ -268,17 +294,39 @@ def _said(failed: CommandFailed) -> Exception:
 
 
 def _blob(raw: bytes) -> tuple[str | None, bytes]:
-    """One answer of `cat-file --batch`, and the rest."""
+    """One answer of `cat-file --batch`, and the rest: `<path> missing`, or kind, size and bytes."""
     head, _, rest = raw.partition(b"\n")
-    words = head.split()
-    if len(words) != 3 or words[1] != b"blob":
-        return None, rest if words[-1:] == [b"missing"] else b""
+    words = head.split(b" ")
+    if words[-1] == b"missing":
+        return None, rest
     size = int(words[2])
-    return rest[:size].decode(errors="backslashreplace"), rest[size + 1 :]
+    text = rest[:size].decode(errors="backslashreplace") if words[1] == b"blob" else None
+    return text, rest[size + 1 :]
+
+
+def _is_full(repo: Path) -> bool:
+    try:
+        disk = os.statvfs(repo)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < ROOM or (disk.f_files > 0 and disk.f_favail == 0)
+
+
+def _clear_reports(repo: Path) -> None:
+    """fast-import leaves one wherever it fails."""
+    with told():
+        for report in (repo / ".git").glob("fast_import_crash_*"):
+            report.unlink(missing_ok=True)
+
+
+def _show_plainly(repo: Path) -> None:
+    files, attributes = Files(), repo / ".git" / "info" / "attributes"
+    if files.exists(repo / ".git") and files.read(attributes) != PLAIN:
+        files.write(attributes, PLAIN)
 
 
 def _data(text: str) -> bytes:
-    raw = text.encode()
+    raw = text.encode(errors=ANY)
     return f"data {len(raw)}\n".encode() + raw + b"\n"
 
 
@@ -287,23 +335,3 @@ def _line(move: RefMove) -> str:
     if move.new is None:
         return f"delete {move.ref} {old}\n" if move.old else ""
     return f"update {move.ref} {move.new} {old}\n"
-
-
-def _loose(home: Path, under: str) -> Iterator[tuple[str, Rev]]:
-    at = home / under
-    files = [at] if at.is_file() else sorted(at.rglob("*")) if at.is_dir() else []
-    for file in files:
-        if not file.name.endswith(".lock") and file.is_file():
-            text = file.read_text(errors="replace").strip()
-            if Rev.pattern.fullmatch(text):
-                yield str(file.relative_to(home)), Rev(text)
-
-
-def _packed(home: Path, under: str) -> Iterator[tuple[str, Rev]]:
-    packed = home / "packed-refs"
-    if not packed.is_file():
-        return
-    for line in packed.read_text(errors="replace").splitlines():
-        rev, _, name = line.partition(" ")
-        if name.startswith(under) and Rev.pattern.fullmatch(rev):
-            yield name, Rev(rev)

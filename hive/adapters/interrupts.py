@@ -1,7 +1,7 @@
 """Interrupts that do no harm: a handler is called at once, what it raises is raised at the end.
 
 A KeyboardInterrupt between two lines of `sh` or of `threading` may leave a lock taken for ever, or
-a program that nobody knows of; in a weak reference's callback Python drops it. Seen: all three.
+a program that nobody knows of; in a weak reference's callback Python drops it (seen).
 """
 
 from __future__ import annotations

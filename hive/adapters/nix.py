@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 from hive.adapters.shell import QUICK, Ran, Shell
 from hive.domain.meta import Base
@@ -23,10 +23,14 @@ FEATURES = ("--extra-experimental-features", "nix-command flakes")
 #: Words by which nix tells of the world's trouble, not of the flake's.
 WORLD = {
     "No space left on device": ("disk-full", "free some space, then run it again"),
+    "Disk quota exceeded": ("disk-full", "free some space, then run it again"),
     "database or disk is full": ("disk-full", "free some space, then run it again"),
     "unable to download": ("network", "look at the network, then run it again"),
     "Could not resolve host": ("network", "look at the network, then run it again"),
     "Couldn't resolve host": ("network", "look at the network, then run it again"),
+    "Temporary failure in name resolution": ("network", "look at the network, then run it again"),
+    "Network is unreachable": ("network", "look at the network, then run it again"),
+    "Connection reset by peer": ("network", "look at the network, then run it again"),
     "Connection refused": ("network", "is the nix daemon running?"),
     "Connection timed out": ("network", "look at the network, then run it again"),
 }
@@ -51,12 +55,10 @@ class Nix:
             raise _trouble(
                 failed, f"the base flake {reference} cannot be read", "base-unreadable"
             ) from None
-        found = json.loads(ran.raw)
-        url, locked = found.get("url"), found.get("locked") or {}
-        if not isinstance(url, str) or not isinstance(locked, dict):
-            raise Fault(f"nix said nothing that hive understands of {reference}")
-        digits = found.get("revision") or locked.get("rev") or _hex(str(locked.get("narHash")))
-        return Base(f"base-{digits[:12]}", _with_hash(url, locked), reference)
+        try:
+            return _pinned(json.loads(ran.raw), reference)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise Fault(f"nix said nothing that hive understands of {reference}: {error}") from None
 
     def lock(self, folder: Path) -> None:
         """Fill in what `folder/flake.lock` lacks of `folder/flake.nix`, and leave the rest."""
@@ -80,7 +82,7 @@ class Nix:
 
     def version(self) -> str:
         """Such as `2.18.1`; raises when there is no nix."""
-        return self._run("--version").out.split()[-1]
+        return self._run("--version").out.strip().rpartition(" ")[-1]
 
     def has_flakes(self) -> bool:
         """Whether the experimental features can be had."""
@@ -134,9 +136,24 @@ def _last_words(tail: str) -> str:
     return (errors or lines or ["it said nothing"])[-1].removeprefix("error:").strip()
 
 
+def _pinned(found: Mapping[str, Any], reference: str) -> Base:
+    """What `nix flake metadata` said, as a base."""
+    locked = found.get("locked") or {}
+    rev = found.get("revision") or locked.get("rev")
+    if rev is None and locked.get("type") in ("git", "hg"):
+        raise Refused(
+            f"the base flake {reference} has changes that are not committed",
+            code="base-unreadable",
+            hint="commit them there: only a commit can be had again",
+        )
+    digits = str(rev) if rev else _hex(locked["narHash"])
+    return Base(f"base-{digits[:12]}", _with_hash(str(found["url"]), locked), reference)
+
+
 def _with_hash(url: str, locked: Mapping[str, Any]) -> str:
     """A plain path's locked URL carries its narHash, also where this nix leaves it out."""
-    if "rev=" in url or "narHash=" in url or "narHash" not in locked:
+    known = parse_qs(urlsplit(url).query)
+    if "rev" in known or "narHash" in known or "narHash" not in locked:
         return url
     mark = "&" if "?" in url else "?"
     return f"{url}{mark}narHash={quote(locked['narHash'], safe='')}"
@@ -144,4 +161,4 @@ def _with_hash(url: str, locked: Mapping[str, Any]) -> str:
 
 def _hex(sri: str) -> str:
     """The digits of an SRI hash."""
-    return base64.b64decode(sri.removeprefix("sha256-")).hex()
+    return base64.b64decode(sri.removeprefix("sha256-"), validate=True).hex()

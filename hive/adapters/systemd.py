@@ -51,7 +51,8 @@ class Unit:
 
     @property
     def main_pid(self) -> int | None:
-        return int(self.properties.get("MainPID", "0")) or None
+        said = self.properties.get("MainPID", "")
+        return int(said) or None if said.isdecimal() else None
 
     @property
     def needs_reload(self) -> bool:

@@ -8,17 +8,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from sqlalchemy import URL, Connection, Engine, Table, make_url
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from hive.errors import Refused
 from hive.store import postgres, sqlite
 from hive.store.trouble import ours
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 MODES: Final[Mapping[str, Mapping[str, object]]] = {
     "write": {},
@@ -104,8 +105,12 @@ def guarded(session: Session) -> AbstractContextManager[object]:
 def insert_into(session: Session, table: Table) -> postgresql.Insert:
     """An INSERT that knows ON CONFLICT, in the words of the session's database."""
     if dialect_of(session) == "sqlite":
-        return cast(postgresql.Insert, sqlite_dialect.insert(table))  # the same methods
-    return postgresql.insert(table)
+        from sqlalchemy.dialects import sqlite as sqlite_dialect
+
+        return cast("postgresql.Insert", sqlite_dialect.insert(table))  # the same methods
+    from sqlalchemy.dialects.postgresql import insert  # imported when needed: it is large
+
+    return insert(table)
 
 
 def _parsed(url: str) -> URL:

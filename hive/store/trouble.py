@@ -32,9 +32,10 @@ HINTS: Final = {
     FAULT: "this is a bug in hive; report it with this message",
 }
 
-#: Primary result codes. What is not here is a `Fault`.
+#: Result codes, of which the extended one goes first. What is not here is a `Fault`.
 _SQLITE: Final = {
     sqlite3.SQLITE_FULL: FULL,
+    sqlite3.SQLITE_IOERR_SHMSIZE: FULL,  # the WAL's index finds no room; an extended code
     sqlite3.SQLITE_PERM: NOT_WRITABLE,
     sqlite3.SQLITE_CANTOPEN: NOT_WRITABLE,
     sqlite3.SQLITE_READONLY: NOT_WRITABLE,
@@ -48,6 +49,7 @@ _SQLITE: Final = {
 }
 _SQLITE_HINTS: Final = {
     sqlite3.SQLITE_BUSY: "another process holds it; try again, or see which with 'fuser'",
+    sqlite3.SQLITE_IOERR: "look at the disk that it lies on, and at the kernel's log",
     sqlite3.SQLITE_CORRUPT: "restore it from a backup",
     sqlite3.SQLITE_NOTADB: "restore it from a backup, or set HIVE_DATABASE_URL to another file",
 }
@@ -75,7 +77,7 @@ def ours(error: Exception, url: URL, *, reading: bool = False) -> HiveError:
     """The same trouble as one line of hive's. `reading`: a refused write is then hive's own bug."""
     cause = getattr(error, "orig", None) or error
     code = FAULT if reading and _is_refused_write(cause) else _code(error, cause)
-    hint = _SQLITE_HINTS.get(_primary(cause), HINTS[code])
+    hint = HINTS[code] if code == FULL else _SQLITE_HINTS.get(_primary(cause), HINTS[code])
     return _KINDS[code](f"{named(url)}: {_said(cause)}", code=code, hint=hint)
 
 
@@ -90,7 +92,8 @@ def _code(error: Exception, cause: BaseException) -> str:
 def _of_sqlite(cause: sqlite3.Error) -> str:
     if str(cause).startswith(("no such table", "no such column")):
         return NOT_MIGRATED
-    return _SQLITE.get(_primary(cause), FAULT)
+    extended = int(getattr(cause, "sqlite_errorcode", 0))
+    return _SQLITE.get(extended, _SQLITE.get(_primary(cause), FAULT))
 
 
 def _of_postgres(error: DBAPIError, cause: BaseException) -> str:

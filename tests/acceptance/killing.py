@@ -130,8 +130,11 @@ class Victim:
         shims.mkdir(parents=True)
         git = shutil.which("git")
         assert git is not None, "there is no git on the PATH"
-        for name, real in (("git", git), ("python", sys.executable)):
-            text = SHIM.format(real=real, folder=shims, name=name, wait="sleep 0.0$((n * 7 % 10))")
+        for name, real, wait in (
+            ("git", git, "sleep 0.00$((n * 7 % 10))"),  # it takes a few milliseconds,
+            ("python", sys.executable, "sleep 0.0$((n * 7 % 10))"),  # and these some tens
+        ):
+            text = SHIM.format(real=real, folder=shims, name=name, wait=wait)
             (shims / name).write_text(text)
             (shims / name).chmod(0o755)
 

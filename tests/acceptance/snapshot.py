@@ -1,4 +1,4 @@
-"""A pretend host as it is, without what may differ from run to run: dates, object ids, its folder."""
+"""A pretend host as it is, but for what may differ from run to run: dates, object ids, folders."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ NOT_HIVES = (
     "hive.sqlite-shm",
 )  # fmt: skip
 KEYS = ("PRIVATE_NETWORK", "PRIVATE_USERS", "EXTRA_NSPAWN_FLAGS", "HOST_ADDRESS")
-LEFT = re.compile(r"(?!.*\bflake\.lock$)(.*\.lock|.*\.new|.*\.hive-new|scratch/.+|(.*/)?tmp_obj_[^/]*)")
+LEFT = re.compile(
+    r"(?!.*\bflake\.lock$)(.*\.lock|.*\.new|.*\.hive-new|scratch/.+|(.*/)?tmp_obj_[^/]*)"
+)
 
 
 def snapshot(state: Path) -> dict[str, Any]:
@@ -36,7 +38,8 @@ def snapshot(state: Path) -> dict[str, Any]:
     database = open_database(settings.database_url)
     try:
         host = bootstrap.host(settings, env, database)
-        seen = _Seen(state, host.world(silent, Locks()))
+        world = host.world(silent, Locks())
+        seen = _Seen(state, world, dict(_names(state, world)))
         return {
             "files": dict(seen.files()),
             "left behind": list(seen.left()),
@@ -44,28 +47,37 @@ def snapshot(state: Path) -> dict[str, Any]:
             | {"proposed": seen.repo(state / "agents/alice/config")},
             "unit": seen.unit(),
             "agents": [seen.plain(str(view.as_json())) for view in agents.listed(host)],
-            "jobs": [view.job.state.value for view in jobs.listed(host)],
+            "jobs": {view.job.state.value for view in jobs.listed(host)},
         }
     finally:
         database.dispose()
+
+
+def _names(state: Path, world: World) -> Iterator[tuple[str, str]]:
+    """What differs from run to run, and what is said instead."""
+    target = AppliedMain(ALICE)
+    system, found = system_of(world, target), planned(world, target)
+    if system:
+        yield str(system), "SYSTEM"
+    if found:
+        yield found.key, "KEY"
+    yield str(state), "STATE"
+    rev = world.git.ref(world.layout.applied(ALICE), "refs/heads/main")
+    if rev:
+        yield rev, "REV"
+        yield rev[:12], "REV"
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
     state: Path
     world: World
+    names: dict[str, str]
 
     def plain(self, text: str) -> str:
         """Without the folder, the closure's key and path, revs and times."""
-        found = planned(self.world, AppliedMain(ALICE))
-        system = system_of(self.world, AppliedMain(ALICE))
-        if system:
-            text = text.replace(str(system), "SYSTEM")
-        if found:
-            text = text.replace(found.key, "KEY")
-        text = text.replace(str(self.state), "STATE")
-        rev = self.world.git.ref(self.world.layout.applied(ALICE), "refs/heads/main") or "-"
-        text = text.replace(rev, "REV").replace(rev[:12], "REV")
+        for said, instead in self.names.items():
+            text = text.replace(said, instead)
         return re.sub(r'"(lastModified|revCount)": \d+', r'"\1": 0', text)
 
     def files(self) -> Iterator[tuple[str, str]]:
@@ -91,16 +103,15 @@ class _Seen:
                 yield below
 
     def repo(self, repo: Path) -> dict[str, Any]:
-        said = {"clean": not self._git(repo, "status", "--porcelain")}
+        """A clean tree's files are what main holds; the other refs are told by their trees."""
         refs = self._git(repo, "for-each-ref", "--format=%(refname)").split()
-        return said | {ref: self._commits(repo, ref) for ref in refs}
-
-    def _commits(self, repo: Path, ref: str) -> list[Any]:
-        """The subjects, and what the newest tree holds."""
-        subjects = self._git(repo, "log", "--format=%s by %an", ref).splitlines()
-        names = self._git(repo, "ls-tree", "-r", "--name-only", ref).split()
-        held = {name: self.plain(self._git(repo, "show", f"{ref}:{name}")) for name in names}
-        return [[self.plain(subject) for subject in subjects], held]
+        commits = {ref: self._git(repo, "log", "--format=%T %s by %an", ref) for ref in refs}
+        main = commits["refs/heads/main"].split()[0]
+        clean = not self._git(repo, "status", "--porcelain")
+        return {"clean": clean} | {
+            ref: [self.plain(line.replace(main, "main's tree"))[-80:] for line in said.splitlines()]
+            for ref, said in commits.items()
+        }
 
     def unit(self) -> dict[str, Any]:
         unit = self.world.systemd.unit(ALICE.container)

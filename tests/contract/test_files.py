@@ -208,9 +208,7 @@ IN_THE_WAY: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("act", IN_THE_WAY.values(), ids=IN_THE_WAY)
-def test_what_is_in_the_way_is_refused_by_name(
-    path: Path, act: Callable[[Path], object]
-) -> None:
+def test_what_is_in_the_way_is_refused_by_name(path: Path, act: Callable[[Path], object]) -> None:
     FILES.write(path, "text")
     (path.parent / "circle").symlink_to("circle")
     (path.parent / "folder").mkdir()

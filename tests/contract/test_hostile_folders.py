@@ -91,9 +91,7 @@ def test_what_lies_behind_a_link_is_not_there(
 
 @pytest.mark.parametrize("path", ["alice/link/file", "alice/link/folder/new", "link/state/x"])
 @pytest.mark.parametrize("act", ACTS)
-def test_nothing_is_done_behind_a_link(
-    below: Beneath, outside: Path, act: Act, path: str
-) -> None:
+def test_nothing_is_done_behind_a_link(below: Beneath, outside: Path, act: Act, path: str) -> None:
     (below.root / "alice" / "link").symlink_to(outside)
     (below.root / "link").symlink_to("alice")
     assert code(act, below, path) == "in-the-way"
@@ -101,9 +99,7 @@ def test_nothing_is_done_behind_a_link(
 
 
 @pytest.mark.parametrize("to", ["folder", "file", "nothing"])
-def test_a_link_at_the_end_is_seen_and_not_followed(
-    below: Beneath, outside: Path, to: str
-) -> None:
+def test_a_link_at_the_end_is_seen_and_not_followed(below: Beneath, outside: Path, to: str) -> None:
     (below.root / "alice" / "link").symlink_to(outside / to)
     assert below.exists("alice/link")
     assert not below.is_folder("alice/link")

@@ -6,12 +6,11 @@ import os
 import platform
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from hive.errors import Refused
-from hive.settings import SETTINGS, Backend, Settings
+from hive.settings import SETTINGS, Backend, Setting, Settings
 
 Read = Callable[..., Settings]
 HOME = "/home/alice"
@@ -122,7 +121,11 @@ def test_every_setting_can_stand_in_the_file(read: Read) -> None:
     settings = read(toml="\n".join(f'{key} = "{value}"' for key, value in given.items()))
     for key, value in given.items():
         found = getattr(settings, key)
-        assert str(next(iter(found)) if key == "sim" else found) in (value, "{'a': 'b'}", "{'C': 'd'}")
+        assert str(next(iter(found)) if key == "sim" else found) in (
+            value,
+            "{'a': 'b'}",
+            "{'C': 'd'}",
+        )
 
 
 def test_the_environment_lies_over_the_file(read: Read) -> None:
@@ -193,7 +196,7 @@ def test_a_value_that_is_none_of_its_kind_is_refused(read: Read, name: str, valu
 
 @pytest.mark.parametrize("value", ["1", "true", "[]", '["a"]', "0", "false", "1.5", "{a = 1}"])
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.key)
-def test_a_value_in_the_file_is_a_string(read: Read, setting: Any, value: str) -> None:
+def test_a_value_in_the_file_is_a_string(read: Read, setting: Setting, value: str) -> None:
     assert_bad(setting.name, read, toml=f"{setting.key} = {value}")
 
 
@@ -202,11 +205,10 @@ def test_a_path_in_the_file_holds_no_nul(read: Read) -> None:
 
 
 @pytest.mark.parametrize(
-    "toml", ['colour = "red"', "[nix]\na = 1", 'HIVE_NODE = "n"', "node =", "=", "node = 'a'\nnode='b'"]
+    "toml",
+    ['colour = "red"', "[nix]\na = 1", 'HIVE_NODE = "n"', "node =", "=", "node = 'a'\nnode='b'"],
 )
-def test_a_file_with_another_key_or_no_toml_is_refused(
-    read: Read, config: Path, toml: str
-) -> None:
+def test_a_file_with_another_key_or_no_toml_is_refused(read: Read, config: Path, toml: str) -> None:
     assert_bad(str(config), read, toml=toml)
 
 
@@ -224,9 +226,11 @@ def test_every_setting_is_described_once() -> None:
     assert all(setting.what and setting.default for setting in SETTINGS)
 
 
-def assert_bad(named: str, read: Read, *args: Any, **given: Any) -> None:
+def assert_bad(
+    named: str, read: Read, env: dict[str, str] | None = None, *, toml: str = ""
+) -> None:
     with pytest.raises(Refused) as refused:
-        read(*args, **given)
+        read(env, toml=toml)
     assert refused.value.code == "bad-setting"
     assert refused.value.hint == "see docs/settings.md"
     assert named in refused.value.message

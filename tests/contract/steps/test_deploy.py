@@ -129,9 +129,7 @@ class Mortal(Git):
 
 
 @pytest.mark.parametrize("where", ["meta", "applied/alice"])
-def test_a_record_that_was_killed_half_way_goes_on_from_there(
-    pretend: Pretend, where: str
-) -> None:
+def test_a_record_that_was_killed_half_way_goes_on_from_there(pretend: Pretend, where: str) -> None:
     step = pretend.before(Deployed)
     world = pretend.world()
     Mortal.fatal = pretend.state / where

@@ -33,9 +33,7 @@ def test_folders_that_are_there_cost_no_program(pretend: Pretend) -> None:
 
 
 @pytest.mark.parametrize("which", ["agents", "applied", "run/agents/alice", "agents/alice/claude"])
-def test_a_folder_that_others_may_enter_is_made_private_again(
-    pretend: Pretend, which: str
-) -> None:
+def test_a_folder_that_others_may_enter_is_made_private_again(pretend: Pretend, which: str) -> None:
     step = pretend.after(HomeReady)
     folder = pretend.state / which
     folder.chmod(0o755)

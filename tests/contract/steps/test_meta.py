@@ -75,7 +75,7 @@ def test_a_second_agent_stands_on_the_base_that_main_names(tmp_path: Path) -> No
         pretend.spawn(BOB, job=2)
         assert not [line for line in pretend.started if "flake metadata" in line]
         text = pretend.git(pretend.meta, "show", "main:flake.nix")
-        assert text.count("inputs.\"base-") == 2
+        assert text.count('inputs."base-') == 2
         assert len({line for line in text.splitlines() if '"base-' in line and ".url" in line}) == 1
 
 

@@ -37,7 +37,7 @@ def a_base(**overrides: str) -> Base:
     return replace(base, **overrides)
 
 
-def a_block(agent: AgentName = ALICE, **overrides: Any) -> Block:
+def a_block(agent: AgentName = ALICE, **overrides: Any) -> Block:  # noqa: ANN401 - any field
     url = f"git+file:///var/lib/hyperhive/applied/{agent}"
     return replace(Block.of(agent, url=url, rev=REV, base=a_base().label), **overrides)
 

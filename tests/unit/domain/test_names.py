@@ -32,13 +32,13 @@ UNSAFE = {
     "NUL": "a\0b",
     "NUL at the end": "alice\0",
     "an accent": "josé",
-    "full-width letters": "ａｂ",  # noqa: RUF001
-    "full-width digits": "a１",  # noqa: RUF001
+    "full-width letters": "ａｂ",
+    "full-width digits": "a１",
     "arabic digits": "a٣",
     "a superscript": "a²",
     "a mathematical digit": "a𝟏",
-    "the Kelvin sign": "aK",  # noqa: RUF001
-    "a long s": "aſ",  # noqa: RUF001
+    "the Kelvin sign": "aK",
+    "a long s": "aſ",
     "a surrogate": "a\udc80",
 }
 AGENTS = st.from_regex(AgentName.pattern, fullmatch=True).map(AgentName)
@@ -95,13 +95,13 @@ def test_a_container_of_someone_else_has_no_agent(text: str) -> None:
     assert ContainerName(text).agent is None
 
 
-@pytest.mark.parametrize("text", ["", "a" * 12, "-a", "A", "a b", "a/b", "a\n", "..", "a１"])  # noqa: RUF001
+@pytest.mark.parametrize("text", ["", "a" * 12, "-a", "A", "a b", "a/b", "a\n", "..", "a１"])
 def test_what_is_unsafe_is_no_containers_name(text: str) -> None:
     with pytest.raises(Refused, match="is not a container's name"):
         ContainerName(text)
 
 
-@pytest.mark.parametrize("text", ["main", "a" * 39, "a" * 41, "A" * 40, "a" * 40 + "\n", "１" * 40])  # noqa: RUF001
+@pytest.mark.parametrize("text", ["main", "a" * 39, "a" * 41, "A" * 40, "a" * 40 + "\n", "１" * 40])
 def test_only_a_full_commit_is_a_rev(text: str) -> None:
     with pytest.raises(Refused) as refused:
         Rev(text)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 import pytest
+from typing_extensions import override
 
 from hive.adapters.world import World
 from hive.errors import Refused, StepDidNotHold
@@ -35,6 +36,7 @@ class Lit:
 class Dark(Lit):
     """A lamp that blows its fuse."""
 
+    @override
     def apply(self, world: World) -> None:
         raise Refused("the fuse is blown")
 
