@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
+from cli.plain import plain
 from hive.errors import Fault, HiveError, Refused, Transient
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ INTERRUPTED = 130
 
 def say(text: str) -> None:
     """Words are for stderr; stdout carries the result."""
-    typer.echo(text, err=True)
+    typer.echo(plain(text), err=True)
 
 
 def complain(message: str, code: str, hint: str = "") -> None:

@@ -94,12 +94,13 @@ def _show(host: Host, settings: Settings) -> None:
     show_agents(views)
     typer.echo("")
     for view in views:
-        address = view.url.removeprefix("http://").partition(":")[0]
+        url = view.url or ""
+        address = url.removeprefix("http://").partition(":")[0]
         answer = Http().knock(address, view.port, within=ANSWER)
         if answer is None:
-            say(f"hive: {view.name} does not answer at {view.url} [not-ready]")
+            say(f"hive: {view.name} does not answer at {url} [not-ready]")
             raise typer.Exit(ENDED_BADLY)
-        typer.echo(f"{view.name} answers at {view.url}")
+        typer.echo(f"{view.name} answers at {url}")
     _next(settings)
 
 

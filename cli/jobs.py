@@ -10,6 +10,7 @@ import typer
 from cli.boundary import connected
 from cli.follow import AsJson, follow
 from cli.output import show_job, show_jobs, show_json
+from cli.plain import plain
 from hive.domain.job import ENDED, JobId, JobState
 
 app = typer.Typer(no_args_is_help=True, help="One job.")
@@ -82,7 +83,7 @@ def logs(
             while lines := jobs.lines(host, JobId(job), after=seen):
                 seen = lines[-1].seq
                 for line in lines:
-                    typer.echo(f"{line.step or '-':<16} {line.stream:<3} {line.text}")
+                    typer.echo(plain(f"{line.step or '-':<16} {line.stream:<3} {line.text}"))
             if is_over or not follow:
                 return
             host.clock.sleep(POLL)

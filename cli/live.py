@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.boundary import say
+from cli.plain import plain
 from hive.domain.job import ENDED, StepState
 from hive.errors import HiveError
 from hive.service import jobs
@@ -91,11 +92,13 @@ class _Terminal:
         self._live.stop()
 
     def show(self, view: JobView, lines: list[LogLine]) -> None:
-        self._tail.extend(line.text for line in lines)
+        self._tail.extend(plain(line.text) for line in lines)
         title = _title(view.job)
         steps = Table.grid(padding=(0, 1))
         for step in view.steps:
-            steps.add_row(MARKS[step.state], step.name, f"{step.seconds:.1f} s", step.because)
+            steps.add_row(
+                MARKS[step.state], step.name, f"{step.seconds:.1f} s", Text(plain(step.because))
+            )
         tail = Text("\n".join(self._tail), style="dim", no_wrap=True, overflow="ellipsis")
         is_over = view.job.finished_at is not None
         self._live.update(Group(title, steps) if is_over else Group(title, steps, tail))

@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from cli.plain import plain
+
 if TYPE_CHECKING:
     from hive.service.views import AgentView, JobView
 
 
 def show_json(value: Any) -> None:  # noqa: ANN401 - whatever JSON can carry
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    typer.echo(json.dumps(value, indent=2))
 
 
 def show_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Columns as wide as their widest cell; nothing is cut, also where stdout is a pipe."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    for row in (head, *rows):
+    table = [[plain(" ".join(cell.splitlines())) for cell in row] for row in (head, *rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for row in table:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         typer.echo("  ".join(cells).rstrip())
 
@@ -50,7 +53,7 @@ def _agent(view: AgentView) -> tuple[str, ...]:
 def show_agent(view: AgentView) -> None:
     for key, value in view.as_json().items():
         typer.echo(f"{key + ':':<12} {_value(value)}")
-    typer.echo(f"{'url:':<12} {view.url}")
+    typer.echo(f"{'url:':<12} {_value(view.url)}")
 
 
 def show_jobs(views: Sequence[JobView]) -> None:
@@ -93,4 +96,4 @@ def _value(value: Any) -> str:  # noqa: ANN401 - a JSON value
         case dict():
             return ", ".join(f"{key} {_value(part)}" for key, part in value.items())
         case _:
-            return str(value)
+            return plain(str(value))

@@ -110,4 +110,4 @@ def _keys(as_json: Callable[..., object]) -> str:
     tree = ast.parse(textwrap.dedent(inspect.getsource(as_json)))
     (made,) = (node.value for node in ast.walk(tree) if isinstance(node, ast.Return))
     keys = made.keys if isinstance(made, ast.Dict) else []
-    return ", ".join(f"`{key.value}`" for key in keys if isinstance(key, ast.Constant))
+    return ", ".join(f"`{key.value!s}`" for key in keys if isinstance(key, ast.Constant))

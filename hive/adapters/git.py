@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -123,10 +123,11 @@ class Git:
         if unknown:
             asked = "".join(f"{rev}:{path}\n" for path in unknown)
             raw = self._run(repo, "cat-file", "--batch", stdin=asked.encode()).raw
-            found = dict(self._known)
+            found: dict[tuple[Rev, str], str | None] = {}
             for path in unknown:
                 found[rev, path], raw = _blob(raw)
-            if any(found[rev, path] is not None for path in paths):  # the commit itself is there
+            seen = found | {(rev, p): self._known[rev, p] for p in paths if p not in unknown}
+            if any(text is not None for text in seen.values()):  # the commit itself is there
                 self._known.update(found)
         return tuple(self._known.get((rev, path)) for path in paths)
 
@@ -138,15 +139,10 @@ class Git:
             self._parents[rev] = Rev(revs[1]) if len(revs) > 1 else None
         return self._parents[rev]
 
-    def locks(self, repo: Path, covered: Callable[[str], bool]) -> tuple[Path, ...]:
-        """The locks of git's own that are there now.
-
-        `covered` is asked with the path below `.git`, such as `index.lock`.
-        """
-        home = repo / ".git"
+    def corpses(self, repo: Path) -> tuple[Path, ...]:
+        """What a git that is at work, or was killed, keeps others out with, or has half made."""
         with told():
-            found = tuple(refs.locks(home))
-        return tuple(lock for lock in found if covered(lock.relative_to(home).as_posix()))
+            return tuple(refs.corpses(repo / ".git"))
 
     def is_clean(self, repo: Path) -> bool:
         """The index and the tree show what HEAD names, and nothing else."""
@@ -238,9 +234,9 @@ class Git:
         """The index and the tree show `ref`."""
         self._run(repo, "read-tree", "--reset", "-u", ref)
 
-    def clear_corpses(self, repo: Path, covered: Callable[[str], bool]) -> tuple[Path, ...]:
-        """Remove the locks that a killed git left, where the lock that the caller holds covers."""
-        corpses = self.locks(repo, covered)
+    def clear_corpses(self, repo: Path) -> tuple[Path, ...]:
+        """Only for who holds the lock that covers the repo: then no git is at work there."""
+        corpses = self.corpses(repo)
         with told():
             for corpse in corpses:
                 corpse.unlink(missing_ok=True)

@@ -71,8 +71,10 @@ class Nix:
         """Build the system of `agent` from the meta flake at `rev`; `link` keeps it."""
         wanted = f'{flake}?rev={rev}#nixosConfigurations."{agent}".config.system.build.toplevel'
         words = ("build", "--out-link", link, "--json", "--no-update-lock-file", wanted)
+        # Before 2.31 two evaluations of one flake may wait for each other's cache without end.
+        alone = ("--option", "eval-cache", "false", "--print-build-logs")
         try:
-            self._run(*words, "--print-build-logs", cwd=cwd, within=BUILD)
+            self._run(*words, *alone, cwd=cwd, within=BUILD)
         except CommandFailed as failed:
             raise _trouble(failed, f"{agent} does not build", "build-failed") from None
 

@@ -16,11 +16,12 @@ def refs(home: Path, under: str) -> dict[str, Rev]:
     return dict(_packed(home, under)) | loose
 
 
-def locks(home: Path) -> Iterator[Path]:
-    """What a git that is at work, or was killed, keeps others out with."""
+def corpses(home: Path) -> Iterator[Path]:
+    """What a git that is at work, or was killed, keeps others out with, or has half made."""
     yield from home.glob("*.lock")
     yield from home.glob("packed-refs.new")
     yield from (file for file in _below(home / "refs") if file.name.endswith(".lock"))
+    yield from (file for file in _below(home / "objects") if file.name.startswith("tmp_"))
 
 
 def _below(folder: Path) -> Iterator[Path]:

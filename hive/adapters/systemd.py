@@ -39,7 +39,7 @@ class Unit:
     @property
     def is_moving(self) -> bool:
         """A job of systemd's own is under way: killing `systemctl` did not cancel it."""
-        return self.state in MOVING
+        return self.state in MOVING or self.properties.get("Job", "0") not in ("", "0")
 
     @property
     def is_failed(self) -> bool:

@@ -212,5 +212,5 @@ def _foreign(because: str) -> Refused:
     return Refused(
         f"the meta flake was not written by this hive: {because}",
         code="foreign-meta",
-        hint="see its `git log`; a tree of hyperhive's is taken over with `hive adopt`",
+        hint="see its `git log`, and move it away",
     )

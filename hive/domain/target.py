@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,21 +52,27 @@ def closure_key(block: Block, lock: str) -> str:
     The agent's rev, its transitive lock nodes, the base's rev and narHash with its own nodes, and
     the identity block. Two equal keys are one closure; the bytes of `flake.lock` are not compared.
     """
+    return closure_keys([block], lock)[block.agent]
+
+
+def closure_keys(blocks: Iterable[Block], lock: str) -> dict[AgentName, str]:
+    """The key of each agent; `Refused` where the lock lacks what one of them stands on."""
     try:
-        inputs = _inputs(block, json.loads(lock))
+        found = json.loads(lock)
+        nodes = _Nodes(found["nodes"], found["nodes"][found["root"]]["inputs"])
+        return {block.agent: _key(block, nodes) for block in blocks}
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise Refused(
             f"the lock of the meta flake does not hold together: {type(error).__name__} {error}",
             code="foreign-meta",
             hint="see its `git log`; only nix writes this file",
         ) from None
+
+
+def _key(block: Block, nodes: _Nodes) -> str:
+    inputs = [nodes.content(nodes.root[label]) for label in (f"agent-{block.agent}", block.base)]
     identity = [f"{key}={quoted(value)}" for key, value in block.environment]
     return _digest([block.agent, block.rev, block.configuration, identity, inputs])[:KEY_DIGITS]
-
-
-def _inputs(block: Block, lock: Mapping[str, Any]) -> list[str]:
-    nodes = _Nodes(lock["nodes"], lock["nodes"][lock["root"]]["inputs"])
-    return [nodes.content(nodes.root[label]) for label in (f"agent-{block.agent}", block.base)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from hive.steps.closure import Built
 from hive.steps.container import Defined, Limited, ProfileSet, Ready, Running
 from hive.steps.deploy import Deployed, Reverted, is_recorded
 from hive.steps.home import HomeReady
-from hive.steps.look import rev_of, system_of
+from hive.steps.look import recorded, rev_of, system_of
 from hive.steps.meta import CandidatePinned
 from hive.steps.repos import AppliedSeeded, ProposedSeeded
 from hive.steps.step import Step
@@ -67,5 +67,12 @@ class Spawn:
         }
 
     def left_nothing(self, world: World) -> bool:
-        folders = (world.layout.home(self.agent), world.layout.applied(self.agent))
-        return not any(world.files.exists(folder) for folder in folders)
+        layout = world.layout
+        of_it = (
+            layout.home(self.agent),
+            layout.applied(self.agent),
+            layout.conf(self.agent.container),
+            layout.profile(self.agent.container),
+        )
+        is_there = any(world.files.exists(path) for path in of_it)
+        return not is_there and recorded(world, self.agent) is None

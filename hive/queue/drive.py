@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from hive.domain.job import Job, JobId, JobState
-from hive.errors import Fault
+from hive.errors import Fault, Refused
 from hive.jobs.catalog import lock_of
 from hive.queue.claim import claim, locked
 from hive.queue.execute import execute
@@ -38,6 +38,12 @@ def _work(host: Host, job: Job) -> bool:
     """Run what stands first in the job's lock; False when there was nothing to do."""
     if job.agent is None:
         raise Fault(f"job {job.id} has no agent")
+    if job.node != host.node:
+        raise Refused(
+            f"job {job.id} is for the node {job.node}, and this is {host.node}",
+            code="other-node",
+            hint=f"run it on {job.node}; HIVE_NODE says which node this host is",
+        )
     with locked(host, job.agent) as locks:
         mine = claim(host, lock_of(job.node, job.agent)) if locks else None
         if locks is None or mine is None:

@@ -61,6 +61,7 @@ def _attempt(host: Host, job: Job, world: World, journal: JobJournal) -> None:
         return
     error = _error(host, job, recipe, world, journal)
     result = error if error else _sure(journal, lambda: recipe.result(world))
+    journal.lines.flush()  # who sees the end sees all that came before it
     if isinstance(result, HiveError):
         is_new = _sure(journal, lambda: recipe.left_nothing(world)) is True
         _fail(host, job, result, forget=recipe.agent if is_new else None)
@@ -74,9 +75,8 @@ def _error(
     """What went wrong, when the way back is gone; None where every step holds."""
     steps = recipe.plan()
     begun = _sure(journal, lambda: _begin(world, recipe, journal))
-    if job.restoring:
-        failed = begun or _tried(recipe.restore(), world, journal, len(steps))
-        return _after(_remembered(job), failed)
+    if job.restoring:  # whatever could not be cleared: what was before must be so again
+        return _after(_remembered(job), _tried(recipe.restore(), world, journal, len(steps)))
     error = begun or _tried(steps, world, journal)
     if error and journal.at >= switch_at(steps) and not _is_recorded(recipe, world, journal):
         _move(host, job, RESTORE, restoring=True, error=_as_json(error))

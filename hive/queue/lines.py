@@ -26,6 +26,7 @@ class LineWriter:
         self._database = database
         self._lines: list[NewLine] = []
         self._change = threading.Condition()
+        self._writing = threading.Lock()
         self._is_closing = False
         self._dropped = 0
         self._thread = threading.Thread(target=self._work, name="hive-lines", daemon=True)
@@ -36,6 +37,10 @@ class LineWriter:
             self._lines.append(line)
             self._bound()
             self._change.notify()
+
+    def flush(self) -> None:
+        """What was added so far is written, if the database takes it: it is asked once."""
+        self._write()
 
     def close(self) -> None:
         """What was added is written, or its loss is told."""
@@ -56,12 +61,13 @@ class LineWriter:
 
     def _write(self) -> None:
         """Taken out while they are on their way, so that what is dropped meanwhile is not these."""
-        with self._change:
-            lines, self._lines = self._lines, []
-        if lines and not self._stored(lines):
+        with self._writing:
             with self._change:
-                self._lines[:0] = lines
-                self._bound()
+                lines, self._lines = self._lines, []
+            if lines and not self._stored(lines):
+                with self._change:
+                    self._lines[:0] = lines
+                    self._bound()
 
     def _bound(self) -> None:
         self._dropped += max(0, len(self._lines) - HELD)

@@ -21,7 +21,7 @@ from hive.queue.host import Host
 from hive.queue.submit import submit
 from hive.service.ground import looked_at, number_above_tags, written_to
 from hive.service.views import AgentView, DeployedView
-from hive.steps.look import main_meta
+from hive.steps.look import meta_at
 from hive.steps.step import Finding, name_of
 from hive.store import agents, jobs
 
@@ -53,7 +53,7 @@ def plan_spawn(host: Host, name: AgentName) -> list[tuple[str, Finding]]:
 
 
 def listed(host: Host) -> list[AgentView]:
-    """Every agent that is not destroyed, by name, and every container of hive's without a row."""
+    """Every agent that is not destroyed, by name, and whatever this host has without a row."""
     views = _views(host)
     return [view for view in views if view.desired is not Desired.DESTROYED]
 
@@ -114,22 +114,18 @@ def _views(host: Host) -> list[AgentView]:
         rows = agents.listed(session)
         live = {(job.node, job.agent): job.id for job in jobs.live(session)}
     ours = {row.name: row for row in rows if row.node == host.node}
-    for container in world.containers.names():
-        name = container.agent
-        if name and name not in ours:
+    for name in _folders(world) | {container.agent for container in world.containers.names()}:
+        if name is not None and name not in ours:
             ours[name] = _unknown(host, name)
     seen = _look(world, tuple(ours))
     here = [_view(row, live.get((row.node, row.name)), seen) for row in ours.values()]
-    there = [
-        _elsewhere(row, live.get((row.node, row.name)), world)
-        for row in rows
-        if row.node != host.node
-    ]
+    others = (row for row in rows if row.node != host.node)
+    there = [_view(row, live.get((row.node, row.name)), None) for row in others]
     return sorted(here + there, key=lambda view: (view.node, view.name))
 
 
 def _unknown(host: Host, name: AgentName) -> Agent:
-    """A container of hive's that the database does not know: shown, never hidden."""
+    """What the database does not know of, and this host has something of: shown, never hidden."""
     return Agent(host.node, name, port_of(name), Desired.RUNNING, AgentSettings())
 
 
@@ -144,49 +140,34 @@ def _look(world: World, names: tuple[AgentName, ...]) -> _Seen:
 
 
 def _deployed(world: World) -> dict[AgentName, DeployedView]:
-    if world.git.ref(world.layout.meta, MAIN) is None:
+    main = world.git.ref(world.layout.meta, MAIN)
+    if main is None:
         return {}
     last: dict[str, JobId] = {}
-    for subject in world.git.subjects(world.layout.meta, MAIN):
+    for subject in world.git.subjects(world.layout.meta, main):
         words = subject.split()
         if words[0] == "deploy" and words[1] not in last:
             last[words[1]] = JobId(int(words[2].removeprefix("deployed/")))
-    blocks = main_meta(world).blocks
+    blocks = meta_at(world, main).blocks
     return {block.agent: DeployedView(last.get(block.agent), block.rev) for block in blocks}
 
 
-def _view(row: Agent, job: JobId | None, seen: _Seen) -> AgentView:
-    unit, leader = seen.units[row.name], seen.leaders[row.name]
+def _view(row: Agent, job: JobId | None, seen: _Seen | None) -> AgentView:
+    """`seen` is None for an agent of another node: its row is all that can be told."""
+    unit = seen.units[row.name] if seen else None
+    leader = seen.leaders[row.name] if seen else None
     return AgentView(
         name=row.name,
         node=row.node,
         container=row.name.container,
         port=row.port,
-        url=f"http://{seen.world.address}:{row.port}/",
+        url=f"http://{seen.world.address}:{row.port}/" if seen else None,
         desired=row.desired,
-        running=unit.is_active,
-        state=unit.state,
+        running=unit.is_active if unit else None,
+        state=unit.state if unit else "elsewhere",
         privileged=leader.is_privileged if leader else row.settings.privileged,
         system=leader.system if leader else None,
-        deployed=seen.deployed.get(row.name),
-        job=job,
-        failed_at=row.failed_at,
-    )
-
-
-def _elsewhere(row: Agent, job: JobId | None, world: World) -> AgentView:
-    return AgentView(
-        name=row.name,
-        node=row.node,
-        container=row.name.container,
-        port=row.port,
-        url=f"http://{world.address}:{row.port}/",
-        desired=row.desired,
-        running=None,
-        state="elsewhere",
-        privileged=row.settings.privileged,
-        system=None,
-        deployed=None,
+        deployed=seen.deployed.get(row.name) if seen else None,
         job=job,
         failed_at=row.failed_at,
     )

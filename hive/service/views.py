@@ -54,7 +54,7 @@ class AgentView:
     node: NodeName
     container: ContainerName
     port: int
-    url: str
+    url: str | None
     desired: Desired
     running: bool | None
     """None: on another node, where this one cannot look."""

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from hive.adapters.git import MAIN, RefMove
 from hive.adapters.world import World
 from hive.domain.job import JobId
-from hive.domain.meta import FLAKE, LOCK, render
+from hive.domain.meta import FLAKE, LOCK, Meta, render
 from hive.domain.names import AgentName, Rev
-from hive.domain.target import Recorded, Target, closure_key
+from hive.domain.target import Recorded, Target, closure_keys
 from hive.errors import Fault, Refused
 from hive.steps.container import ProfileSet, Running, Stopped
-from hive.steps.look import Planned, candidate, main_meta, planned, recorded, rev_of
-from hive.steps.meta import locked, meta_locked
+from hive.steps.look import Planned, candidate, meta_at, planned, recorded, rev_of
+from hive.steps.meta import locked, meta_alone, meta_locked
 from hive.steps.step import Differs, Finding, Holds, Step
 
 
@@ -32,17 +32,18 @@ class Deployed:
     def check(self, world: World) -> Finding:
         agent, rev = self.target.agent, rev_of(world, self.target)
         found = planned(world, self.target)
-        if found is None or found.at != world.git.ref(world.layout.meta, MAIN):
+        if found is None or not found.is_recorded:
             return Differs(f"meta's main does not pin what {agent} wants")
         applied = world.layout.applied(agent)
         if world.git.ref(applied, MAIN) != rev:
             return Differs(f"applied's main of {agent} is not on {rev}")
-        tag = deployed_tag(world, agent)
+        tag = deployed_tag(world, agent, found.at)
         if tag is None or world.git.ref(applied, tag) != rev:
             return Differs(f"the tag of the last deploy of {agent} is missing")
-        for repo in (world.layout.meta, applied):
-            if not world.git.is_clean(repo):
-                return Differs(f"the tree of {repo} is not its main")
+        if not world.git.is_clean(applied):
+            return Differs(f"the tree of {applied} is not its main")
+        if not _is_meta_clean(world):
+            return Differs(f"the tree of {world.layout.meta} is not its main")
         return Holds(f"{tag.removeprefix('refs/tags/')} is on {rev[:12] if rev else rev}")
 
     def apply(self, world: World) -> None:
@@ -57,15 +58,15 @@ class Deployed:
     def _record(self, world: World, found: Planned) -> None:
         """main's present text with this agent's block changed alone; nothing, if it is so."""
         agent, meta, main = self.target.agent, world.layout.meta, _main(world)
-        wanted = main_meta(world).with_block(found.block, found.base)
-        if wanted == main_meta(world):
+        before = meta_at(world, main)
+        wanted = before.with_block(found.block, found.base)
+        if wanted == before:
             return
         if world.git.parent(meta, found.at) == main:
             files = {FLAKE: render(wanted), LOCK: found.lock}
         else:
-            files = locked(world, agent, wanted)
-        if closure_key(found.block, files[LOCK]) != found.key:
-            raise Fault(f"the closure of {agent} changed between its build and its record")
+            files = locked(world, agent, wanted, main)
+        _refuse_other_changes(world, main, before, files[LOCK], found)
         subject = f"deploy {agent} deployed/{self.job} {found.block.rev[:12]}"
         now, side = world.clock.now(), candidate(agent)
         made = world.git.commit(meta, side, files, parent=main, subject=subject, at=now)
@@ -73,7 +74,7 @@ class Deployed:
 
     def _move_applied(self, world: World, rev: Rev) -> None:
         agent, applied = self.target.agent, world.layout.applied(self.target.agent)
-        tag = deployed_tag(world, agent)
+        tag = deployed_tag(world, agent, _main(world))
         if tag is None:
             raise Fault(f"meta's main pins {agent}, and no commit of it says so")
         if world.git.ref(applied, tag) not in (None, rev):
@@ -116,14 +117,35 @@ class Reverted:
 def is_recorded(world: World, target: Target) -> bool:
     """Whether meta's main pins the target: past this, a job goes forward only."""
     found = planned(world, target)
-    return found is not None and found.at == world.git.ref(world.layout.meta, MAIN)
+    return found is not None and found.is_recorded
 
 
-def deployed_tag(world: World, agent: AgentName) -> str | None:
-    """The tag that meta's last `deploy <agent>` commit names."""
+def deployed_tag(world: World, agent: AgentName, main: Rev) -> str | None:
+    """The tag that meta's last `deploy <agent>` commit names, from `main` back."""
     words = f"deploy {agent} deployed/"
-    said = world.git.newest_subject(world.layout.meta, _main(world), words)
+    said = world.git.newest_subject(world.layout.meta, main, words)
     return f"refs/tags/{said.split()[2]}" if said else None
+
+
+def _is_meta_clean(world: World) -> bool:
+    """Between another agent's commit and its tree, meta is not: so a no is asked for alone."""
+    if world.git.is_clean(world.layout.meta):
+        return True
+    with meta_alone(world):
+        return world.git.is_clean(world.layout.meta)
+
+
+def _refuse_other_changes(world: World, main: Rev, before: Meta, lock: str, found: Planned) -> None:
+    """A record moves the closure of its own agent to the built one, and of no other.
+
+    Only the holder of an agent's lock moves its rev or base, so another outcome is a fault.
+    """
+    was = world.git.file(world.layout.meta, main, LOCK)
+    others = [block for block in before.blocks if block.agent != found.block.agent]
+    kept = closure_keys(others, was) if was else {}
+    wanted = kept | {found.block.agent: found.key}
+    if closure_keys([*others, found.block], lock) != wanted:
+        raise Fault(f"the record of {found.block.agent} would change a closure that is not its own")
 
 
 def _main(world: World) -> Rev:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from hive.adapters.world import World
 from hive.domain.names import AgentName
-from hive.steps.look import candidate
 from hive.steps.meta import clear_meta_if_free
 
 
 def clear_leftovers(world: World, agent: AgentName) -> None:
     """Only for who holds the agent's lock: then nobody else writes here, and a lock is a corpse."""
     world.files.wipe(world.layout.scratch / agent)
-    world.git.clear_corpses(world.layout.applied(agent), lambda _: True)
-    ours = f"{candidate(agent)}.lock"
-    world.git.clear_corpses(world.layout.meta, lambda path: path == ours)
+    world.git.clear_corpses(world.layout.applied(agent))
     clear_meta_if_free(world)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hive.adapters.git import MAIN
@@ -21,7 +21,9 @@ class Planned:
     base: Base
     lock: str
     at: Rev
-    """The commit of meta that says so: main, or the agent's candidate."""
+    """The commit of meta that says so."""
+    is_recorded: bool
+    """That commit is main; else it is the agent's candidate."""
 
     @property
     def key(self) -> str:
@@ -44,7 +46,11 @@ def rev_of(world: World, target: Target) -> Rev | None:
 
 
 def planned(world: World, target: Target) -> Planned | None:
-    """Meta's main where it pins the target already, else the agent's candidate, else None."""
+    """Meta's main where it pins the target already, else the agent's candidate, else None.
+
+    A candidate stands on the base that the agent is recorded on; one of a new agent on any that
+    was pinned from the reference that is wanted: a base that moved since then changes nothing.
+    """
     found = recorded(world, target.agent)
     if isinstance(target, Recorded):
         return found
@@ -53,36 +59,30 @@ def planned(world: World, target: Target) -> Planned | None:
         return None
     if found and found.block == _wanted(world, target.agent, rev, found.base):
         return found
-    tried = _pinned_at(world, target.agent, candidate(target.agent))
-    if tried and tried.block == _wanted(world, target.agent, rev, tried.base):
-        return tried if tried.base in bases_for(world, target.agent, tried.base) else None
-    return None
+    side = world.git.ref(world.layout.meta, candidate(target.agent))
+    tried = _pinned_at(world, target.agent, side)
+    if tried is None or tried.block != _wanted(world, target.agent, rev, tried.base):
+        return None
+    stands = tried.base == found.base if found else tried.base.origin == world.base
+    return tried if stands else None
 
 
 def recorded(world: World, agent: AgentName) -> Planned | None:
     """What meta's main pins for the agent: the last that was deployed."""
-    return _pinned_at(world, agent, MAIN)
-
-
-def bases_for(world: World, agent: AgentName, pinned: Base | None = None) -> tuple[Base, ...]:
-    """The base that the agent stands on, else the one that the node uses, else `pinned` itself.
-
-    `pinned` counts only when it came from the reference that is wanted now.
-    """
-    meta = main_meta(world)
-    block = meta.block(agent)
-    if block:
-        return (meta.base(block.base),)
-    shared = meta.base_from(world.base or "")
-    if shared:
-        return (shared,)
-    return (pinned,) if pinned and pinned.origin == world.base else ()
-
-
-def main_meta(world: World) -> Meta:
-    """What meta's main says; nothing where there is no meta yet. Raises on a foreign one."""
     main = world.git.ref(world.layout.meta, MAIN)
-    text = world.git.file(world.layout.meta, main, FLAKE) if main else None
+    found = _pinned_at(world, agent, main)
+    return replace(found, is_recorded=True) if found else None
+
+
+def base_known(world: World, agent: AgentName, meta: Meta) -> Base | None:
+    """The base that the agent stands on, else the one that the node uses, else None."""
+    block = meta.block(agent)
+    return meta.base(block.base) if block else meta.base_from(world.base or "")
+
+
+def meta_at(world: World, at: Rev | None) -> Meta:
+    """What a commit of meta says; nothing where there is none yet. Raises on a foreign one."""
+    text = world.git.file(world.layout.meta, at, FLAKE) if at else None
     return parse(text) if text is not None else Meta()
 
 
@@ -114,11 +114,12 @@ def _wanted(world: World, agent: AgentName, rev: Rev, base: Base) -> Block:
     return Block.of(agent, url=url, rev=rev, base=base.label)
 
 
-def _pinned_at(world: World, agent: AgentName, ref: str) -> Planned | None:
-    at = world.git.ref(world.layout.meta, ref)
+def _pinned_at(world: World, agent: AgentName, at: Rev | None) -> Planned | None:
     if at is None:
         return None
     text, lock = world.git.files(world.layout.meta, at, FLAKE, LOCK)
     meta = parse(text or "")
     block = meta.block(agent)
-    return Planned(block, meta.base(block.base), lock, at) if block and lock else None
+    if block is None or lock is None:
+        return None
+    return Planned(block, meta.base(block.base), lock, at, is_recorded=False)

@@ -12,19 +12,26 @@ from hive.adapters.git import MAIN
 from hive.adapters.locks import Lock
 from hive.adapters.world import World
 from hive.domain.meta import FLAKE, LOCK, Base, Block, Meta, render
-from hive.domain.names import AgentName
+from hive.domain.names import AgentName, Rev
 from hive.domain.target import Target
 from hive.errors import Refused, Transient
-from hive.steps.look import bases_for, candidate, main_meta, planned, rev_of
+from hive.steps.look import base_known, candidate, meta_at, planned, rev_of
 from hive.steps.step import Differs, Finding, Holds
 
 LOCK_WAIT = timedelta(minutes=5)
-OTHERS = "refs/heads/candidate/"
 
 
 @contextmanager
 def meta_locked(world: World) -> Iterator[None]:
-    """Alone in meta, but for the candidates of others. Its holder is waited for, never ended."""
+    """Alone in meta, which has no corpse then; for who writes there."""
+    with meta_alone(world):
+        world.git.clear_corpses(world.layout.meta)
+        yield
+
+
+@contextmanager
+def meta_alone(world: World) -> Iterator[None]:
+    """Nobody else writes in meta. The holder of the lock is waited for, never ended."""
 
     def taken() -> Lock | None:
         return world.locks.take(world.layout.meta_lock, note_children=False)
@@ -37,23 +44,17 @@ def meta_locked(world: World) -> Iterator[None]:
             hint="another job records there; if none does, look for a program that hangs",
         )
     with lock:
-        world.git.clear_corpses(world.layout.meta, _is_covered)
         yield
 
 
 def clear_meta_if_free(world: World) -> None:
     """No corpse is left in meta, but where someone else is at work there: who then clears them."""
-    if not world.git.locks(world.layout.meta, _is_covered):
+    if not world.git.corpses(world.layout.meta):
         return
     lock = world.locks.take(world.layout.meta_lock, note_children=False)
     if lock is not None:
         with lock:
-            world.git.clear_corpses(world.layout.meta, _is_covered)
-
-
-def _is_covered(path: str) -> bool:
-    """By meta's lock; a candidate's is covered by the lock of its agent."""
-    return not path.startswith(OTHERS)
+            world.git.clear_corpses(world.layout.meta)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +78,19 @@ class CandidatePinned:
         if rev is None:
             raise Refused(f"{agent} has no rev to pin", code="no-such-ref")
         init_meta(world, agent)
-        meta, base = main_meta(world), self._base(world)
+        main = world.git.ref(world.layout.meta, MAIN)
+        meta = meta_at(world, main)
+        base = base_known(world, agent, meta) or self._pinned_base(world)
         url = world.git.url(world.layout.applied(agent))
         wanted = meta.with_block(Block.of(agent, url=url, rev=rev, base=base.label), base)
-        world.git.commit(
-            world.layout.meta,
-            candidate(agent),
-            locked(world, agent, wanted),
-            parent=world.git.ref(world.layout.meta, MAIN),
-            subject=f"candidate {agent} {rev[:12]}",
-            at=None,
-        )
+        files = locked(world, agent, wanted, main)
+        subject = f"candidate {agent} {rev[:12]}"
+        with meta_locked(world):
+            world.git.commit(
+                world.layout.meta, candidate(agent), files, parent=main, subject=subject, at=None
+            )
 
-    def _base(self, world: World) -> Base:
-        known = bases_for(world, self.target.agent)
-        if known:
-            return known[0]
+    def _pinned_base(self, world: World) -> Base:
         if world.base is None:
             raise Refused(
                 "there is no base flake for agents to stand on",
@@ -102,10 +100,12 @@ class CandidatePinned:
         return world.nix.pin(world.base)
 
 
-def locked(world: World, agent: AgentName, meta: Meta) -> dict[str, str]:
-    """The text of `meta`, and main's lock filled in for it: the files of a commit."""
+def locked(world: World, agent: AgentName, meta: Meta, main: Rev | None) -> dict[str, str]:
+    """The text of `meta`, and the lock of `main` filled in for it: the files of a commit on it.
+
+    One commit gives the text, the lock and the parent: main may move meanwhile.
+    """
     folder = world.scratch(agent, "meta")
-    main = world.git.ref(world.layout.meta, MAIN)
     before = world.git.file(world.layout.meta, main, LOCK) if main else None
     world.files.write(folder / FLAKE, render(meta))
     if before is not None:

@@ -89,7 +89,8 @@ class ProposedSeeded:
         config = world.agents().read(self._config) or b""
         world.files.write(copy, config.decode(errors="surrogateescape"))
         world.git.set_config(copy, REMOTE, self._remote)
-        world.agents().write(self._config, (world.files.read(copy) or "").encode())
+        changed = world.files.read(copy) or ""
+        world.agents().write(self._config, changed.encode(errors="surrogateescape"))
 
     def _remote_section(self) -> str:
         fetch = "+refs/heads/*:refs/remotes/applied/*"
@@ -126,7 +127,7 @@ class AppliedSeeded:
             raise Refused(
                 f"{to} has no tag deployed/0: it predates this layout",
                 code="foreign-repo",
-                hint="take it over with `hive adopt`, or purge the agent and spawn it anew",
+                hint="move it away, or tag the commit that is deployed as deployed/0",
             )
         repo = world.scratch(self.agent, "applied")
         world.git.init(repo)

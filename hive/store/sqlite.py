@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import mkstemp
 from typing import Final, cast
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -67,15 +66,21 @@ def make_private(path: Path) -> None:
         if path.exists():
             return
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, beside = mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".new")
-        os.close(descriptor)
-        try:
-            with suppress(FileExistsError):
-                path.hardlink_to(beside)
-        finally:
-            Path(beside).unlink()
+        with _alone_in(path.parent):
+            _link_new(path, path.with_name(f".{path.name}.new"))
     except OSError as error:
         raise _not_writable(path, error) from error
+
+
+def _link_new(path: Path, beside: Path) -> None:
+    """Alone in the folder: what is beside is of someone who was killed."""
+    beside.unlink(missing_ok=True)
+    os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
+    try:
+        with suppress(FileExistsError):
+            path.hardlink_to(beside)
+    finally:
+        beside.unlink()
 
 
 def use_wal(connection: sqlite3.Connection) -> None:

@@ -21,7 +21,8 @@ META, REV, ALICE = "git+file:///srv/meta", Rev("a" * 40), AgentName("alice")
 LINK = Path("/roots/alice/key")
 WANTED = f'{META}?rev={REV}#nixosConfigurations."alice".config.system.build.toplevel'
 BUILDING = (
-    f"{FLAKES} build --out-link {LINK} --json --no-update-lock-file '{WANTED}' --print-build-logs"
+    f"{FLAKES} build --out-link {LINK} --json --no-update-lock-file '{WANTED}'"
+    " --option eval-cache false --print-build-logs"
 )
 LOCKING = f"{FLAKES} flake lock path:/"
 METADATA = f"{FLAKES} flake metadata --json path:/base"
