@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from cli.boundary import connected
+from cli.boundary import agent_name, connected
 from cli.follow import AsJson
 from cli.lifecycle import Name
 from cli.output import show_agent, show_agents, show_json
@@ -32,11 +32,11 @@ def one() -> None:
 @app.command()
 def show(name: Name, as_json: AsJson = False) -> None:
     """All that is known of one agent."""
+    checked = agent_name(name)
     with connected() as host:
-        from hive.domain.names import AgentName
         from hive.service import agents
 
-        view = agents.show(host, AgentName(name))
+        view = agents.show(host, checked)
         if as_json:
             show_json(view.as_json())
         else:

@@ -15,6 +15,7 @@ from cli.plain import plain
 from hive.errors import Fault, HiveError, Refused, Transient
 
 if TYPE_CHECKING:
+    from hive.domain.names import AgentName
     from hive.queue.host import Host
 
 EXIT = {Refused: 2, Transient: 75, Fault: 70}  # usage; EX_TEMPFAIL; EX_SOFTWARE
@@ -43,6 +44,14 @@ def boundary() -> Iterator[None]:
         raise typer.Exit(code) from None
     except BrokenPipeError:
         _leave_quietly()
+
+
+def agent_name(text: str) -> AgentName:
+    """Checked before anything is looked at, so that a bad name leaves no trace."""
+    from hive.domain.names import AgentName
+
+    with boundary():
+        return AgentName(text)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.boundary import connected
+from cli.boundary import agent_name, connected
 from cli.follow import AsJson, follow
 from cli.output import show_job, show_jobs, show_json
 from cli.plain import plain
@@ -27,11 +27,10 @@ def jobs(
     as_json: AsJson = False,
 ) -> None:
     """The newest jobs first."""
+    name = agent_name(agent) if agent is not None else None
     with connected() as host:
-        from hive.domain.names import AgentName
         from hive.service import jobs
 
-        name = AgentName(agent) if agent is not None else None
         views = jobs.listed(host, state=state, agent=name, kind=kind, limit=limit)
         if as_json:
             show_json([view.as_json() for view in views])

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.boundary import ENDED_BADLY, connected, requester, say
+from cli.boundary import ENDED_BADLY, agent_name, connected, requester, say
 from cli.follow import AsJson, Detach, follow
 from cli.output import show_json, show_table
 
@@ -17,11 +17,11 @@ plan = typer.Typer(no_args_is_help=True, help="What a verb would do right now; n
 
 def spawn(name: Name, detach: Detach = False, as_json: AsJson = False) -> None:
     """Make an agent, from nothing to an answer on its port. Twice is once."""
+    checked = agent_name(name)
     with connected() as host:
-        from hive.domain.names import AgentName
         from hive.service import agents
 
-        job, is_new = agents.spawn(host, AgentName(name), requested_by=requester())
+        job, is_new = agents.spawn(host, checked, requested_by=requester())
         if not is_new:
             say(f"job {job.id} does this already")
         follow(host, job, detach=detach, as_json=as_json)
@@ -41,12 +41,12 @@ def plan_spawn(
     ] = False,
 ) -> None:
     """The steps of a spawn, and which of them hold."""
+    checked = agent_name(name)
     with connected() as host:
-        from hive.domain.names import AgentName
         from hive.service import agents
         from hive.steps.step import Holds
 
-        found = agents.plan_spawn(host, AgentName(name))
+        found = agents.plan_spawn(host, checked)
         rows = [(step, isinstance(finding, Holds), finding.because) for step, finding in found]
         if as_json:
             show_json([{"name": n, "holds": holds, "because": why} for n, holds, why in rows])

@@ -92,7 +92,7 @@ def submit(session: Session, new: NewJob, *, now: datetime) -> tuple[Job, bool]:
 def find(session: Session, job: JobId) -> Job:
     found = _first(session, _select(C.id == job)) if 0 < job <= LAST else None
     if found is None:
-        raise NotFound(f"there is no job {job}", code="no-such-job", hint="hive jobs")
+        raise NotFound(f"there is no job {job}", code="no-such-job", hint="see `hive jobs`")
     return found
 
 
