@@ -22,7 +22,7 @@ from pathlib import Path
 
 from benchmarks.rows import Row, seconds, show
 from hive import bootstrap
-from hive.adapters.git import ENVIRONMENT, SAFE
+from hive.adapters.git import ENVIRONMENT
 from hive.adapters.shell import LocalShell
 from hive.domain.job import JobId, JobState
 from hive.domain.names import AgentName
@@ -109,16 +109,12 @@ def _by_hand(env: Mapping[str, str], name: AgentName) -> None:
     settings = Settings.from_env(env)
     root = settings.state_dir / "by-hand"
     root.mkdir(exist_ok=True)
-    safe = [setting.partition("=") for setting in SAFE]
     given = {
         "NAME": name,
         "PORT": str(port_of(name)),
         "ADDRESS": address_of(settings.sim_root),
         "ROOT": str(root),
         "BASE": settings.base_flake or "",
-        "GIT_CONFIG_COUNT": str(len(safe)),
-        **{f"GIT_CONFIG_KEY_{at}": key for at, (key, _, _) in enumerate(safe)},
-        **{f"GIT_CONFIG_VALUE_{at}": value for at, (_, _, value) in enumerate(safe)},
         **ENVIRONMENT,
         **settings.nix_env,
     }

@@ -15,19 +15,18 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
-from hive.adapters import refs
-from hive.adapters.files import ANY, Files, told
+from hive.adapters import refs, streams
+from hive.adapters.files import Files, told
 from hive.adapters.hostile import look_through
 from hive.adapters.shell import QUICK, Ran, Shell
+from hive.adapters.streams import RefMove
 from hive.domain.names import Rev
 from hive.errors import CommandFailed, HiveError, Refused, Transient
 
 FETCH = timedelta(minutes=10)
-AUTHOR = "hive-c0re <hive-c0re@hyperhive>"
 MAIN = "refs/heads/main"
 
 log = logging.getLogger(__name__)
-NOTHING = Rev("0" * 40)
 
 #: No hook, no program of a config, no file at the user's home, no detached gc that would keep an
 #: inherited lock, no transport but local files; refs and commits reach the disk before git says so.
@@ -70,15 +69,6 @@ clean. In `.git/info` they outrank the tree's own."""
 FULL = ("No space left on device", "Out of diskspace", "Disk quota exceeded")
 ROOM = 1 << 20
 """Bytes that a disk has left when git's trouble is put down to that: it has many words for it."""
-
-
-@dataclass(frozen=True, slots=True)
-class RefMove:
-    """One line of a transaction: `ref` goes from `old` to `new`; None is: not there."""
-
-    ref: str
-    new: Rev | None
-    old: Rev | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +115,7 @@ class Git:
             raw = self._run(repo, "cat-file", "--batch", stdin=asked.encode()).raw
             found: dict[tuple[Rev, str], str | None] = {}
             for path in unknown:
-                found[rev, path], raw = _blob(raw)
+                found[rev, path], raw = streams.blob(raw)
             seen = found | {(rev, p): self._known[rev, p] for p in paths if p not in unknown}
             if any(text is not None for text in seen.values()):  # the commit itself is there
                 self._known.update(found)
@@ -193,17 +183,10 @@ class Git:
 
         Without an instant the date is fixed: the same content is then the same commit.
         """
-        seconds = int(at.timestamp()) if at else 0
-        stream = bytearray(b"feature done\n")
-        stream += f"commit {ref}\ncommitter {AUTHOR} {seconds} +0000\n".encode()
-        stream += _data(subject + "\n")
-        stream += f"from {parent}\ndeleteall\n".encode() if parent else b""
-        for path, text in files.items():
-            stream += f"M 100644 inline {path}\n".encode() + _data(text)
-        stream += b"\ndone\n"
         fast = ("fast-import", "--quiet", "--force", "--date-format=raw")
+        stream = streams.commit(ref, files, parent=parent, subject=subject, at=at)
         try:
-            self._run(repo, *fast, stdin=bytes(stream))
+            self._run(repo, *fast, stdin=stream)
         except HiveError:
             _clear_reports(repo)
             raise
@@ -227,8 +210,7 @@ class Git:
 
     def move(self, repo: Path, *moves: RefMove) -> None:
         """All of these, or none."""
-        lines = [_line(move) for move in moves]
-        self._run(repo, "update-ref", "--stdin", stdin="".join(lines).encode())
+        self._run(repo, "update-ref", "--stdin", stdin=streams.moves(moves))
 
     def reset_tree(self, repo: Path, ref: str = MAIN) -> None:
         """The index and the tree show `ref`."""
@@ -289,17 +271,6 @@ def _said(failed: CommandFailed, repo: Path | None) -> Exception:
     return failed
 
 
-def _blob(raw: bytes) -> tuple[str | None, bytes]:
-    """One answer of `cat-file --batch`, and the rest: `<path> missing`, or kind, size and bytes."""
-    head, _, rest = raw.partition(b"\n")
-    words = head.split(b" ")
-    if words[-1] == b"missing":
-        return None, rest
-    size = int(words[2])
-    text = rest[:size].decode(errors="backslashreplace") if words[1] == b"blob" else None
-    return text, rest[size + 1 :]
-
-
 def _is_full(repo: Path) -> bool:
     try:
         disk = os.statvfs(repo)
@@ -319,15 +290,3 @@ def _show_plainly(repo: Path) -> None:
     files, attributes = Files(), repo / ".git" / "info" / "attributes"
     if files.exists(repo / ".git") and files.read(attributes) != PLAIN:
         files.write(attributes, PLAIN)
-
-
-def _data(text: str) -> bytes:
-    raw = text.encode(errors=ANY)
-    return f"data {len(raw)}\n".encode() + raw + b"\n"
-
-
-def _line(move: RefMove) -> str:
-    old = move.old or NOTHING
-    if move.new is None:
-        return f"delete {move.ref} {old}\n" if move.old else ""
-    return f"update {move.ref} {move.new} {old}\n"

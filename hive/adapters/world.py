@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from hive.adapters.beneath import Beneath
 from hive.adapters.clock import Clock
 from hive.adapters.containers import Containers
-from hive.adapters.files import Beneath, Files
+from hive.adapters.files import Files
 from hive.adapters.git import Git
 from hive.adapters.http import Http
 from hive.adapters.locks import Locks

@@ -72,6 +72,11 @@ def _bare(value: str) -> str:
     return value[1:-1] if is_quoted else value
 
 
+def drift(wanted: Conf, found: Conf) -> str | None:
+    """The first key that is another in `found`; absent and empty are the same."""
+    return next((key for key, value in wanted.items() if found.get(key, "") != value), None)
+
+
 def rewritten(text: str, wanted: Conf) -> str:
     """`text` with the wanted lines, and every other line as it was."""
     lines = text.removesuffix("\n").split("\n") if text else []

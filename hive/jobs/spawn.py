@@ -12,12 +12,13 @@ from hive.domain.names import AgentName
 from hive.domain.ports import port_of
 from hive.domain.target import AppliedMain
 from hive.steps.closure import Built
-from hive.steps.container import Defined, Limited, ProfileSet, Ready, Running
+from hive.steps.container import Defined, Limited, ProfileSet
 from hive.steps.deploy import Deployed, Reverted, is_recorded
 from hive.steps.home import HomeReady
 from hive.steps.look import recorded, rev_of, system_of
 from hive.steps.meta import CandidatePinned
 from hive.steps.repos import AppliedSeeded, ProposedSeeded
+from hive.steps.running import Ready, Running
 from hive.steps.step import Step
 
 

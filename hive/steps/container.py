@@ -1,28 +1,19 @@
-"""The container of an agent: defined, set to a closure, limited, running it, and answering."""
+"""The container of an agent before it runs: defined, set to a closure, limited."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
-from hive.adapters.clock import wait_until
-from hive.adapters.containers import Leader
-from hive.adapters.systemd import Unit
 from hive.adapters.world import World
 from hive.domain import conf
-from hive.domain.agent import AgentSettings, Health
+from hive.domain.agent import AgentSettings
 from hive.domain.limits import Limits
 from hive.domain.names import AgentName, ContainerName
-from hive.domain.ports import port_of
 from hive.domain.target import Target
-from hive.errors import Refused, Transient
+from hive.errors import Refused
 from hive.steps.look import needed_system, system_of
 from hive.steps.step import Differs, Finding, Holds
-
-SETTLE = timedelta(minutes=11)
-ANSWER = timedelta(minutes=2)
-OFTEN = timedelta(milliseconds=50)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +28,7 @@ class Defined:
         text = world.containers.conf(container)
         if text is None:
             return Differs(f"{container} was never created")
-        drifted = _drift(self._wanted(world), conf.read(text))
+        drifted = conf.drift(self._wanted(world), conf.read(text))
         if drifted:
             return Differs(f"the conf of {container} has another {drifted}")
         if not world.files.is_folder(world.layout.root(container)):
@@ -107,154 +98,6 @@ class Limited:
         text = Limits.of(self.settings).drop_in()
         world.files.write(world.layout.drop_in(self.agent.container), text)
         world.systemd.daemon_reload()
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """The container runs the closure of `target`, and not an older one, started as defined now.
-
-    What it was started with is read from its main process, for a conf that changed since then
-    changes nothing in a running container.
-    """
-
-    target: Target
-    privileged: bool = False
-
-    def check(self, world: World) -> Finding:
-        system = system_of(world, self.target)
-        if system is None:
-            return Differs(f"the closure of {self.target.agent} is not built")
-        unit = world.systemd.unit(self.target.agent.container)
-        return self._finding(world, system, unit)
-
-    def _finding(self, world: World, system: Path, unit: Unit) -> Finding:
-        container = self.target.agent.container
-        if not unit.is_active:
-            return Differs(f"{container} is {unit.state}")
-        leader = world.containers.booted(unit.main_pid)
-        if leader is None:
-            return Differs(f"{container} has no init")
-        if stale := self._stale(world, leader):
-            return Differs(stale)
-        if leader.system != system:
-            return Differs(f"{container} still runs {leader.system}")
-        return Holds(f"{container} runs {system}")
-
-    def apply(self, world: World) -> None:
-        container = self.target.agent.container
-        unit = settled(world, container)
-        leader = world.containers.booted(unit.main_pid) if unit.is_active else None
-        if leader and not self._stale(world, leader):
-            world.systemd.reload(container)
-        else:
-            if unit.is_active:
-                world.systemd.stop(container)
-            if unit.is_failed:
-                world.systemd.reset_failed(container)
-            world.systemd.start(container)
-        self._refuse_privileged(world)
-
-    def _stale(self, world: World, leader: Leader) -> str | None:
-        """Why only a restart can help: nspawn read something else than what the conf says now."""
-        agent = self.target.agent
-        wanted = conf.owned(agent, world.layout, privileged=self.privileged)
-        drifted = _drift(wanted, leader.started_with)
-        if drifted:
-            return f"{agent.container} was started with another {drifted}"
-        if leader.is_privileged and not self.privileged:
-            return f"{agent.container} has no user namespace: its root is this host's root"
-        return None
-
-    def _refuse_privileged(self, world: World) -> None:
-        container = self.target.agent.container
-        leader = world.containers.booted(world.systemd.unit(container).main_pid)
-        if leader and leader.is_privileged and not self.privileged:
-            world.systemd.stop(container)
-            raise Refused(
-                f"{container} came up without a user namespace: its root was this host's root",
-                code="privileged",
-                hint="this nixos-container knows no PRIVATE_USERS: take a newer one, or allow it",
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """The agent is up; with health `port` it answers there, and is this one in this closure.
-
-    Contract with the harness: `GET /` answers, with `Hive-Agent` and `Hive-System` in the headers.
-    """
-
-    target: Target
-    health: Health = Health.UNIT
-
-    def check(self, world: World) -> Finding:
-        agent = self.target.agent
-        if self.health is Health.UNIT:
-            unit = world.systemd.unit(agent.container)
-            up = unit.is_active
-            return Holds(f"{agent} is up") if up else Differs(f"{agent} is {unit.state}")
-        return self._answers(world)
-
-    def _answers(self, world: World) -> Finding:
-        agent, at = self.target.agent, f"{world.address}:{port_of(self.target.agent)}"
-        answer = world.http.knock(world.address, port_of(agent))
-        if answer is None:
-            return Differs(f"nobody answers at {at}")
-        if answer.headers.get("hive-agent") != agent:
-            return Differs(f"at {at} answers {answer.headers.get('hive-agent', 'someone else')}")
-        system = system_of(world, self.target)
-        if answer.headers.get("hive-system") != str(system):
-            return Differs(f"at {at} answers {answer.headers.get('hive-system')}")
-        return Holds(f"{agent} answers at {at}")
-
-    def apply(self, world: World) -> None:
-        def holds() -> bool:
-            return isinstance(self.check(world), Holds)
-
-        if not wait_until(world.clock, holds, within=ANSWER, every=OFTEN):
-            raise Transient(
-                f"{self.check(world).because}, after {ANSWER}",
-                code="not-ready",
-                hint=f"see its journal: journalctl -u {self.target.agent.container.unit}",
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """The container of `agent` is not running."""
-
-    agent: AgentName
-
-    def check(self, world: World) -> Finding:
-        unit = world.systemd.unit(self.agent.container)
-        if unit.is_active or unit.is_moving:
-            return Differs(f"{self.agent} is {unit.state}")
-        return Holds(f"{self.agent} is {unit.state}")
-
-    def apply(self, world: World) -> None:
-        settled(world, self.agent.container)
-        world.systemd.stop(self.agent.container)
-
-
-def settled(world: World, container: ContainerName) -> Unit:
-    """The unit, when no job of systemd's own moves it any more."""
-
-    def unit() -> Unit | None:
-        found = world.systemd.unit(container)
-        return None if found.is_moving else found
-
-    found = wait_until(world.clock, unit, within=SETTLE, every=OFTEN * 4)
-    if found is None:
-        raise Transient(
-            f"{container} did not settle within {SETTLE}",
-            code="unit-stuck",
-            hint=f"see `systemctl status {container.unit}`",
-        )
-    return found
-
-
-def _drift(wanted: conf.Conf, found: conf.Conf) -> str | None:
-    return next((key for key, value in wanted.items() if found.get(key, "") != value), None)
 
 
 def _profile(world: World, container: ContainerName) -> Path | None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hive.adapters.git import MAIN, RefMove
+from hive.adapters.git import MAIN
+from hive.adapters.streams import RefMove
 from hive.adapters.world import World
 from hive.domain.job import JobId
 from hive.domain.meta import FLAKE, LOCK, Meta, render
 from hive.domain.names import AgentName, Rev
 from hive.domain.target import Recorded, Target, closure_keys
 from hive.errors import Fault, Refused
-from hive.steps.container import ProfileSet, Running, Stopped
+from hive.steps.container import ProfileSet
 from hive.steps.look import Planned, candidate, meta_at, planned, recorded, rev_of
 from hive.steps.meta import locked, meta_alone, meta_locked
+from hive.steps.running import Running, Stopped
 from hive.steps.step import Differs, Finding, Holds, Step
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from hive.adapters.git import MAIN, RefMove
+from hive.adapters.git import MAIN
+from hive.adapters.streams import RefMove
 from hive.adapters.world import World
 from hive.domain.names import AgentName
 from hive.errors import Refused, Transient

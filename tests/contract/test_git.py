@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hive.adapters.git import MAIN, RefMove
+from hive.adapters.git import MAIN
+from hive.adapters.streams import RefMove
 from hive.errors import HiveError, Refused
 from tests.contract.git_samples import (
     AT,

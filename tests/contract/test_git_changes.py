@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hive.adapters.git import MAIN, RefMove
+from hive.adapters.git import MAIN
+from hive.adapters.streams import RefMove
 from hive.domain.names import Rev
 from hive.errors import CommandFailed, Refused
 from tests.contract.git_samples import (

@@ -9,8 +9,9 @@ from urllib.parse import unquote
 
 import pytest
 
-from hive.adapters.git import MAIN, Git, RefMove
+from hive.adapters.git import MAIN, Git
 from hive.adapters.shell import LocalShell
+from hive.adapters.streams import RefMove
 from hive.errors import Transient
 from tests.contract import ground
 from tests.contract.git_samples import (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hive.adapters.files import LIMIT, Beneath
+from hive.adapters.beneath import LIMIT, Beneath
 from hive.errors import HiveError
 from tests.contract import ground
 

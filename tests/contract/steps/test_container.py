@@ -20,8 +20,9 @@ from hive.domain.ports import port_of
 from hive.domain.target import AppliedMain
 from hive.errors import CommandFailed, Refused, Transient
 from hive.steps.closure import Built
-from hive.steps.container import Defined, Limited, ProfileSet, Ready, Running, Stopped, settled
+from hive.steps.container import Defined, Limited, ProfileSet
 from hive.steps.meta import CandidatePinned
+from hive.steps.running import Ready, Running, Stopped, settled
 from hive.steps.step import Differs, Holds
 from hive.testing import FakeClock
 from tests.pretend import ALICE, Pretend

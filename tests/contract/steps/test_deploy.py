@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 from typing_extensions import override
 
-from hive.adapters.git import Git, RefMove
+from hive.adapters.git import Git
+from hive.adapters.streams import RefMove
 from hive.errors import Fault
 from hive.steps.closure import Built
-from hive.steps.container import ProfileSet, Running
+from hive.steps.container import ProfileSet
 from hive.steps.deploy import Deployed, Reverted
 from hive.steps.leftovers import clear_leftovers
 from hive.steps.meta import CandidatePinned, meta_locked
+from hive.steps.running import Running
 from hive.steps.step import Differs
 from tests.pretend import ALICE, BOB, MAIN, Pretend
 

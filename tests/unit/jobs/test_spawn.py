@@ -8,8 +8,9 @@ from hive.domain.names import AgentName
 from hive.domain.target import AppliedMain
 from hive.jobs.recipe import switch_at
 from hive.jobs.spawn import Spawn
-from hive.steps.container import Defined, Limited, ProfileSet, Ready, Running, Stopped
+from hive.steps.container import Defined, Limited, ProfileSet
 from hive.steps.deploy import Deployed, Reverted
+from hive.steps.running import Ready, Running, Stopped
 from hive.steps.step import name_of
 
 ALICE = AgentName("alice")
