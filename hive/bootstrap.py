@@ -61,7 +61,7 @@ def host(settings: Settings, env: Mapping[str, str], database: Database) -> Host
             git=Git(shell, settings.git),
             nix=Nix(shell, settings.nix_options, settings.nix_env),
             containers=Containers(shell, files, layout, settings.nix_env),
-            systemd=Systemd(shell),
+            systemd=Systemd(shell, clock),
             http=Http(),
             clock=clock,
             locks=locks,

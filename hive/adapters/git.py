@@ -197,7 +197,7 @@ class Git:
         self._parents[made] = parent
         return made
 
-    def fetch(self, repo: Path, source: Path, refspec: str) -> None:
+    def fetch(self, repo: Path, source: Path, *refspecs: str) -> None:
         """From another repo on this host, which may be hostile: no tags, no submodules.
 
         The tree that is then reset to it is shown to the letter.
@@ -205,8 +205,8 @@ class Git:
         look_through(source)
         _show_plainly(repo)
         fetch = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--update-head-ok")
-        where = ("--no-write-fetch-head", "--", source / ".git", refspec)
-        self._run(repo, *fetch, *where, within=FETCH)
+        where = ("--no-write-fetch-head", "--", source / ".git")
+        self._run(repo, *fetch, *where, *refspecs, within=FETCH)
 
     def move(self, repo: Path, *moves: RefMove) -> None:
         """All of these, or none."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
+from hive.adapters.clock import Clock, SystemClock
 from hive.adapters.shell import Shell
 from hive.domain.agent import AgentSettings
 from hive.domain.limits import Limits
@@ -19,6 +20,8 @@ PROPERTIES = (
     "Id", "LoadState", "ActiveState", "SubState", "Result", "MainPID", "Job",
     "NeedDaemonReload", "MemoryMax", "CPUQuotaPerSecUSec", "TasksMax",
 )  # fmt: skip
+FRESH = 0.1
+"""Seconds."""
 MOVING = frozenset({"activating", "deactivating", "reloading"})
 
 
@@ -64,7 +67,15 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Systemd:
+    """What was seen of one unit is good for a moment, until hive itself acts.
+
+    A check, the apply behind it and the next step's check then look once. Any look is as old as
+    that by the time it is used.
+    """
+
     shell: Shell
+    clock: Clock = field(default_factory=SystemClock)
+    _seen: dict[ContainerName, tuple[float, Unit]] = field(default_factory=dict)
 
     def units(self, containers: Sequence[ContainerName]) -> dict[ContainerName, Unit]:
         """All of them, by one program."""
@@ -76,25 +87,35 @@ class Systemd:
         return {container: shown.get(unit, Unit({})) for unit, container in asked.items()}
 
     def unit(self, container: ContainerName) -> Unit:
-        return self.units([container])[container]
+        at, unit = self._seen.get(container, (-FRESH, Unit({})))
+        if self.clock.monotonic() - at >= FRESH:
+            unit = self.units([container])[container]
+            self._seen[container] = self.clock.monotonic(), unit
+        return unit
 
     def daemon_reload(self) -> None:
-        self.shell.run("systemctl", "daemon-reload")
+        self._act("daemon-reload")
 
     def start(self, container: ContainerName) -> None:
         """Blocks until it says that it is ready."""
-        self.shell.run("systemctl", "start", container.unit, within=START)
+        self._act("start", container.unit)
 
     def stop(self, container: ContainerName) -> None:
-        self.shell.run("systemctl", "stop", container.unit, within=START)
+        self._act("stop", container.unit)
 
     def reload(self, container: ContainerName) -> None:
         """The running container switches to what its profile holds."""
-        self.shell.run("systemctl", "reload", container.unit, within=START)
+        self._act("reload", container.unit)
 
     def reset_failed(self, container: ContainerName) -> None:
         """A unit that failed five times does not start again before this."""
-        self.shell.run("systemctl", "reset-failed", container.unit)
+        self._act("reset-failed", container.unit)
+
+    def _act(self, *words: str) -> None:
+        try:
+            self.shell.run("systemctl", *words, within=START)
+        finally:
+            self._seen.clear()
 
     def answers(self) -> bool:
         """Whether there is a systemd to speak to."""

@@ -61,7 +61,7 @@ def _attempt(host: Host, job: Job, world: World, journal: JobJournal) -> None:
         return
     error = _error(host, job, recipe, world, journal)
     result = error if error else _sure(journal, lambda: recipe.result(world))
-    journal.lines.flush()  # who sees the end sees all that came before it
+    journal.flush()
     if isinstance(result, HiveError):
         is_new = _sure(journal, lambda: recipe.left_nothing(world)) is True
         _fail(host, job, result, forget=recipe.agent if is_new else None)

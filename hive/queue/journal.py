@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from hive.adapters.clock import Clock
@@ -32,6 +32,7 @@ class JobJournal:
     name: str = ""
     _since: float = 0.0
     _started_at: datetime | None = None
+    _noted: list[tuple[StepRecord, datetime]] = field(default_factory=list)
 
     def tell(self, stream: Stream, line: str) -> None:
         now = self.clock.now()
@@ -48,29 +49,44 @@ class JobJournal:
         self._since, self._started_at = self.clock.monotonic(), self.clock.now()
 
     def held(self, at: int, step: Step, finding: Holds) -> None:  # noqa: ARG002 - looked at just now
-        self._write(StepState.HELD, finding.because)
+        self._note(StepState.HELD, finding.because)
 
     def applying(self, at: int, step: Step, finding: Differs) -> None:  # noqa: ARG002
-        self._write(StepState.APPLYING, finding.because)
+        self._note(StepState.APPLYING, finding.because)
+        self._write()
 
     def applied(self, at: int, step: Step, finding: Holds) -> None:  # noqa: ARG002
-        self._write(StepState.APPLIED, finding.because)
+        self._note(StepState.APPLIED, finding.because)
 
     def failed(self, because: str) -> None:
         """Where the database does not take it, the job's own error still says so."""
+        if self.at >= 0:
+            self._note(StepState.FAILED, because)
         try:
-            if self.at >= 0:
-                self._write(StepState.FAILED, because)
+            self._write()
         except FencedOut:
             raise
         except HiveError as error:
             log.warning("step.not-written job=%s because=%s", self.job.id, error.message)
 
-    def _write(self, state: StepState, because: str) -> None:
+    def flush(self) -> None:
+        """All that was told so far is written: who sees a job's end sees what came before it."""
+        self._write()
+        self.lines.flush()
+
+    def _note(self, state: StepState, because: str) -> None:
         seconds = round(self.clock.monotonic() - self._since, 3)
         record = StepRecord(self.at, self.name, state, because, seconds)
-        since, job = self._started_at or self.clock.now(), self.job
+        self._noted.append((record, self._started_at or self.clock.now()))
+
+    def _write(self) -> None:
+        """What held or was applied is written with the next step that takes time, or at the end."""
+        noted, self._noted = self._noted, []
+        job = self.job
         with self.database.progress() as session:
-            mine = steps.record(session, job.id, job.attempt, record, started_at=since)
-        if not mine:
+            mine = [
+                steps.record(session, job.id, job.attempt, record, started_at=since)
+                for record, since in noted
+            ]
+        if not all(mine):
             raise FencedOut(f"job {job.id} was taken over after attempt {job.attempt}")

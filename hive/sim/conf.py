@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 
@@ -64,5 +63,7 @@ def _uids(container: str, conf: dict[str, str]) -> tuple[int, int, int]:
 
 def _picked(container: str) -> int:
     """The first of 65536 uids, by the name; nspawn too begins its search at a hash of it."""
+    import hashlib  # a tenth of a start: only where it is needed
+
     digest = int.from_bytes(hashlib.sha256(container.encode()).digest()[:4], "big")
     return (8 + digest % (0x6FFF - 8)) * UIDS

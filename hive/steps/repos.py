@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from hive.adapters.git import MAIN
-from hive.adapters.streams import RefMove
 from hive.adapters.world import World
 from hive.domain.names import AgentName
 from hive.errors import Refused, Transient
@@ -132,8 +131,8 @@ class AppliedSeeded:
             )
         repo = world.scratch(self.agent, "applied")
         world.git.init(repo)
-        world.git.fetch(repo, world.layout.proposed(self.agent), f"{MAIN}:{MAIN}")
-        world.git.move(repo, RefMove(SEEDED, new=world.git.ref(repo, MAIN), old=None))
+        seed = (f"{MAIN}:{MAIN}", f"{MAIN}:{SEEDED}")
+        world.git.fetch(repo, world.layout.proposed(self.agent), *seed)
         world.git.reset_tree(repo)
         world.files.make_folder(world.layout.applied_root, mode=0o700)
         world.files.move(repo, to)
