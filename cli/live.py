@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,6 +85,7 @@ class _Terminal:
     def __init__(self) -> None:
         self._live = Live(console=Console(stderr=True), refresh_per_second=10)
         self._tail: deque[str] = deque(maxlen=TAIL)
+        self._since: dict[int, float] = {}
 
     def __enter__(self) -> None:
         self._live.start()
@@ -102,6 +104,13 @@ class _Terminal:
         tail = Text("\n".join(self._tail), style="dim", no_wrap=True, overflow="ellipsis")
         is_over = view.job.finished_at is not None
         self._live.update(Group(title, steps) if is_over else Group(title, steps, tail))
+
+    def _seconds(self, step: StepRecord) -> float:
+        """How long it took; for a step that is being applied, how long it takes so far."""
+        if step.state is not StepState.APPLYING:
+            return step.seconds
+        now = time.monotonic()
+        return step.seconds + now - self._since.setdefault(step.position, now)
 
 
 def _title(job: Job) -> Text:
