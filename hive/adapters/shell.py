@@ -42,7 +42,6 @@ QUICK = timedelta(seconds=30)
 GRACE: Final = timedelta(seconds=1)  #: for pipes that outlive the program: a daemon may keep them
 PATIENCE: Final = timedelta(seconds=30)  #: for a log that is slow to be told
 ANY_EXIT: Final = range(-128, 256)  #: `sh` shall raise for none of them; we look ourselves
-PR_SET_PDEATHSIG: Final = 1
 
 log = logging.getLogger(__name__)
 
