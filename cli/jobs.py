@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.boundary import agent_name, connected
-from cli.follow import AsJson, follow
+from cli.follow import AsJson, Detach, follow, tell
 from cli.output import show_job, show_jobs, show_json
 from cli.plain import plain
 from hive.domain.job import ENDED, JobId, JobState
@@ -64,6 +64,23 @@ def run(job: Id, as_json: AsJson = False) -> None:
 
         found = jobs.show(host, JobId(job)).job
         follow(host, found, detach=False, as_json=as_json)
+
+
+def retry(job: Id, detach: Detach = False, as_json: AsJson = False) -> None:
+    """Run a failed or cancelled job again, under its own number."""
+    with connected() as host:
+        from hive.service import agents
+
+        again = agents.retry(host, JobId(job))
+        follow(host, again, detach=detach, as_json=as_json)
+
+
+def wait(job: Id, as_json: AsJson = False) -> None:
+    """Wait until a job has ended or waits at its gate, and exit as it did."""
+    with connected() as host:
+        from hive.service import jobs
+
+        tell(host, jobs.wait(host, JobId(job)), as_json=as_json)
 
 
 def logs(

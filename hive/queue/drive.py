@@ -38,15 +38,20 @@ def _work(host: Host, job: Job) -> bool:
     """Run what stands first in the job's lock; False when there was nothing to do."""
     if job.agent is None:
         raise Fault(f"job {job.id} has no agent")
-    if job.node != host.node:
-        raise Refused(
-            f"job {job.id} is for the node {job.node}, and this is {host.node}",
-            code="other-node",
-            hint=f"run it on {job.node}; HIVE_NODE says which node this host is",
-        )
+    refuse_elsewhere(host, job)
     with locked(host, job.agent) as locks:
         mine = claim(host, lock_of(job.node, job.agent)) if locks else None
         if locks is None or mine is None:
             return False
         execute(host, mine, locks)
         return True
+
+
+def refuse_elsewhere(host: Host, job: Job) -> None:
+    """A job is worked on where its agent lives."""
+    if job.node != host.node:
+        raise Refused(
+            f"job {job.id} is for the node {job.node}, and this is {host.node}",
+            code="other-node",
+            hint=f"run it on {job.node}; HIVE_NODE says which node this host is",
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from hive.domain.agent import Agent
-from hive.domain.job import Job, NewJob
+from hive.domain.job import Job, JobId, NewJob
 from hive.store import agents, jobs
 from hive.store.session import Database
 
@@ -20,3 +20,11 @@ def submit(database: Database, new: NewJob, agent: Agent, *, now: datetime) -> t
         if is_new:
             agents.put(session, agent, now=now)
     return job, is_new
+
+
+def retry(database: Database, job_id: JobId, agent: Agent, *, now: datetime) -> Job:
+    """The job, queued again; a row of its agent that went with it comes back."""
+    with database.write() as session:
+        job = jobs.retry(session, job_id, now=now)
+        agents.put(session, agent, now=now)
+    return job

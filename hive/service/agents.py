@@ -13,12 +13,13 @@ from hive.domain.agent import Agent, AgentSettings, Desired
 from hive.domain.job import Job, JobId, NewJob
 from hive.domain.names import AgentName
 from hive.domain.ports import port_of
-from hive.errors import NotFound, Refused
+from hive.errors import Fault, NotFound, Refused
 from hive.jobs.catalog import lock_of
 from hive.jobs.runner import preview
 from hive.jobs.spawn import Spawn
+from hive.queue import submit
+from hive.queue.drive import refuse_elsewhere
 from hive.queue.host import Host
-from hive.queue.submit import submit
 from hive.service.ground import looked_at, number_above_tags, written_to
 from hive.service.views import AgentView, DeployedView
 from hive.steps.look import meta_at
@@ -41,7 +42,20 @@ def spawn(host: Host, name: AgentName, *, requested_by: str) -> tuple[Job, bool]
         requested_by=requested_by,
         unique_key=f"{Spawn.kind}:{host.node}/{name}",
     )
-    return submit(host.database, new, agent, now=host.clock.now())
+    return submit.submit(host.database, new, agent, now=host.clock.now())
+
+
+def retry(host: Host, job_id: JobId) -> Job:
+    """Queue a failed or cancelled job again; the same number, the next attempt."""
+    world = written_to(host)
+    with host.database.read() as session:
+        job = jobs.find(session, job_id)
+    refuse_elsewhere(host, job)
+    if job.agent is None:
+        raise Fault(f"job {job.id} has no agent")
+    agent = _wanted(host, job.agent)
+    _refuse_early(world, agent)
+    return submit.retry(host.database, job_id, agent, now=host.clock.now())
 
 
 def plan_spawn(host: Host, name: AgentName) -> list[tuple[str, Finding]]:

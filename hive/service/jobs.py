@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from hive.domain.job import Job, JobId, JobState, LogLine
 from hive.domain.names import AgentName
-from hive.queue.drive import drive
+from hive.queue.drive import EVERY, PENDING, drive, find
 from hive.queue.host import Host
 from hive.service.ground import written_to
 from hive.service.views import JobView
@@ -36,6 +36,13 @@ def run(host: Host, job_id: JobId, *, until: Callable[[], bool] = lambda: False)
     """Work on a job in this process, until it has ended or waits."""
     written_to(host)
     return drive(host, job_id, until=until)
+
+
+def wait(host: Host, job_id: JobId) -> Job:
+    """Look on until it has ended or waits; nothing is worked on here."""
+    while (job := find(host, job_id)).state in PENDING:
+        host.clock.sleep(EVERY)
+    return job
 
 
 def lines(host: Host, job_id: JobId, *, after: int = 0, limit: int = 1000) -> list[LogLine]:

@@ -27,7 +27,17 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from hive.domain.job import CLAIM, TAKE_OVER, Job, JobId, JobState, Move, NewJob, Trouble
+from hive.domain.job import (
+    CLAIM,
+    RETRY,
+    TAKE_OVER,
+    Job,
+    JobId,
+    JobState,
+    Move,
+    NewJob,
+    Trouble,
+)
 from hive.domain.names import AgentName, NodeName
 from hive.errors import IllegalMove, NotFound, Refused, Transient
 from hive.store.session import dialect_of, guarded, insert_into
@@ -68,6 +78,25 @@ def make(
     """
     if _moved(session, _guarded_update(job, move, attempt), move, also) is None:
         raise _illegal(find(session, job), move, attempt)
+
+
+def retry(session: Session, job: JobId, *, now: datetime) -> Job:
+    """A job that failed or was cancelled is queued again, as if it had never run but for `attempt`.
+
+    Refused, code `already-live`, while equal work is live.
+    """
+    anew: dict[str, Any] = {"failures": 0, "losses": 0, "restoring": False, "queued_at": now}
+    ends = ("error", "result", "cancel_requested_at", "finished_at", "run_at")
+    try:
+        with guarded(session):
+            make(session, job, RETRY, attempt=None, **anew, **dict.fromkeys(ends))
+    except IntegrityError:
+        raise Refused(
+            f"the same work as job {job} is under way already",
+            code="already-live",
+            hint="see `hive jobs`",
+        ) from None
+    return find(session, job)
 
 
 def submit(session: Session, new: NewJob, *, now: datetime) -> tuple[Job, bool]:

@@ -12,13 +12,14 @@ from hive.domain.job import (
     FAIL,
     FINISH,
     PARK,
+    RESTORE,
     Job,
     JobId,
     JobState,
     Trouble,
 )
 from hive.domain.names import NodeName
-from hive.errors import Fault, IllegalMove, NotFound
+from hive.errors import Fault, IllegalMove, NotFound, Refused
 from hive.store import jobs
 from hive.store.session import Database
 from tests.contract.store_samples import (
@@ -240,3 +241,28 @@ def test_many_that_start_above_a_number_leave_the_highest(database: Database) ->
     assert len(set(ids)) == 8
     with database.read() as session:
         assert jobs.highest(session) == max(ids) >= 71
+
+
+def test_a_retry_forgets_how_the_job_ended_and_keeps_its_attempt(database: Database) -> None:
+    with database.write() as session:
+        job, _ = jobs.submit(session, new_job(unique_key="spawn:alice"), now=NOW)
+        claimed = jobs.claim(session, job.id, worker="w", now=NOW, leased_until=LATER)
+        assert claimed is not None
+        trouble = Trouble("not-ready", "nobody answers")
+        jobs.make(session, job.id, RESTORE, attempt=1, restoring=True, error=trouble)
+        jobs.make(session, job.id, FAIL, attempt=1, failures=1, losses=2, finished_at=LATER)
+        again = jobs.retry(session, job.id, now=LATER)
+    assert (again.state, again.attempt, again.failures, again.losses) == ("queued", 1, 0, 0)
+    assert (again.restoring, again.error, again.finished_at) == (False, None, None)
+
+
+def test_a_retry_beside_equal_live_work_is_refused_and_changes_nothing(database: Database) -> None:
+    with database.write() as session:
+        first, _ = jobs.submit(session, new_job(unique_key="spawn:alice"), now=NOW)
+        jobs.make(session, first.id, CANCEL, finished_at=NOW)
+        jobs.submit(session, new_job(unique_key="spawn:alice"), now=NOW)
+    with pytest.raises(Refused) as refused, database.write() as session:
+        jobs.retry(session, first.id, now=LATER)
+    assert refused.value.code == "already-live"
+    with database.read() as session:
+        assert jobs.find(session, first.id).state == "cancelled"
