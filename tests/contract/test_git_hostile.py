@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -88,8 +89,9 @@ def test_no_program_that_a_sources_config_names_is_run(
     by_hand(source, "config", "filter.evil.required", "true")
     by_hand(source, "config", "core.hooksPath", str(canary.parent))
     by_hand(source, "config", "protocol.ext.allow", "always")
-    with pytest.raises(HiveError):
+    with suppress(HiveError):  # which of the programs runs, and so the exit, is up to git's caches
         by_hand(source, "diff", "--ext-diff", "HEAD^")
+    assert sign.exists(), "the trap is not set"
     sign.unlink()
     assert taken(applied, source) == main_of(source)
 
