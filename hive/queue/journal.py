@@ -82,6 +82,8 @@ class JobJournal:
     def _write(self) -> None:
         """What held or was applied is written with the next step that takes time, or at the end."""
         noted, self._noted = self._noted, []
+        if not noted:
+            return
         job = self.job
         with self.database.progress() as session:
             mine = [
