@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import agents, db, demo, doctor, jobs, lifecycle
+from cli import agents, db, demo, doctor, fleet, jobs, lifecycle, serve
 from cli.boundary import INTERRUPTED, complain, say
 
 app = typer.Typer(
@@ -23,8 +23,16 @@ app.add_typer(agents.app, name="agent")
 app.command()(jobs.jobs)
 app.add_typer(jobs.app, name="job")
 app.command()(jobs.retry)
+app.command()(jobs.cancel)
 app.command()(jobs.wait)
 app.command()(jobs.logs)
+app.command()(fleet.events)
+app.command()(fleet.workers)
+app.command()(fleet.pause)
+app.command()(fleet.resume)
+app.command()(serve.up)
+app.command()(serve.worker)
+app.command()(serve.maintenance)
 app.command()(demo.demo)
 app.command()(doctor.doctor)
 app.add_typer(db.app, name="db")

@@ -15,7 +15,7 @@ from cli.plain import plain
 from hive.errors import Fault, HiveError, Refused, Transient
 
 if TYPE_CHECKING:
-    from hive.domain.names import AgentName
+    from hive.domain.names import AgentName, NodeName
     from hive.queue.host import Host
 
 EXIT = {Refused: 2, Transient: 75, Fault: 70}  # usage; EX_TEMPFAIL; EX_SOFTWARE
@@ -54,6 +54,13 @@ def agent_name(text: str) -> AgentName:
         return AgentName(text)
 
 
+def node_name(text: str | None) -> NodeName | None:
+    from hive.domain.names import NodeName
+
+    with boundary():
+        return None if text is None else NodeName(text)
+
+
 @contextmanager
 def connected() -> Iterator[Host]:
     """This host's hive, as the environment and the settings file describe it."""
@@ -65,6 +72,7 @@ def connected() -> Iterator[Host]:
         try:
             yield host
         finally:
+            host.bell.close()
             host.database.dispose()
 
 

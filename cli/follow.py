@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from hive.queue.host import Host
 
 Detach = Annotated[bool, typer.Option("--detach", help="Print the job's id, and leave it.")]
+Key = Annotated[
+    str | None,
+    typer.Option(help="Your own name for this request: said again, it is the same job."),
+]
+OnNode = Annotated[str | None, typer.Option("--node", help="Another node than this one.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Nothing but JSON on stdout.")]
 
 
@@ -51,11 +56,15 @@ def tell(host: Host, job: Job, *, as_json: bool) -> None:
 def _leave(host: Host, job: Job, *, as_json: bool) -> None:
     from hive.service import jobs
 
+    view = jobs.show(host, job.id)
     if as_json:
-        show_json(jobs.show(host, job.id).as_json())
+        show_json(view.as_json())
     else:
         typer.echo(str(job.id))
-    say(f"nothing runs job {job.id} until `hive job run {job.id}`")
+    if view.note:
+        say(view.note)
+    elif job.node == host.node and not jobs.is_served(host):
+        say(f"nothing runs job {job.id} until `hive up`, or `hive job run {job.id}`")
 
 
 def _interrupted(host: Host, job: Job) -> None:

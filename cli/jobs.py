@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.boundary import agent_name, connected
+from cli.boundary import ENDED_BADLY, agent_name, connected, say
 from cli.follow import AsJson, Detach, follow, tell
 from cli.output import show_job, show_jobs, show_json
 from cli.plain import plain
@@ -63,6 +63,7 @@ def run(job: Id, as_json: AsJson = False) -> None:
         from hive.service import jobs
 
         found = jobs.show(host, JobId(job)).job
+        jobs.refuse_elsewhere(host, found)
         follow(host, found, detach=False, as_json=as_json)
 
 
@@ -73,6 +74,24 @@ def retry(job: Id, detach: Detach = False, as_json: AsJson = False) -> None:
 
         again = agents.retry(host, JobId(job))
         follow(host, again, detach=detach, as_json=as_json)
+
+
+def cancel(job: Id, detach: Detach = False, as_json: AsJson = False) -> None:
+    """Stop a job: at once where it has not begun; else its program is ended first."""
+    with connected() as host:
+        from hive.service import jobs
+
+        asked = jobs.cancel(host, JobId(job))
+        if asked.state not in ENDED and not detach:
+            asked = jobs.run(host, asked.id)
+        if as_json:
+            show_json(jobs.show(host, asked.id).as_json())
+        if asked.state in ENDED:
+            say(f"job {job} is {asked.state}")
+            if asked.state is not JobState.CANCELLED:
+                raise typer.Exit(ENDED_BADLY)
+        else:
+            say(f"job {job} is being cancelled; `hive wait {job}` tells when it is")
 
 
 def wait(job: Id, as_json: AsJson = False) -> None:

@@ -64,16 +64,18 @@ class _Plain:
     def __exit__(self, *_: object) -> None: ...
 
     def show(self, view: JobView, lines: list[LogLine]) -> None:  # noqa: ARG002 - `hive logs` has them
-        self._show_state(view.job, before=True)
+        self._show_state(view.job, view.note, before=True)
         for step in view.steps:
             if self._said.get((view.job.attempt, step.position)) != step.state:
                 self._said[view.job.attempt, step.position] = step.state
                 say(_line(step))
-        self._show_state(view.job, before=False)
+        self._show_state(view.job, view.note, before=False)
 
-    def _show_state(self, job: Job, *, before: bool) -> None:
+    def _show_state(self, job: Job, note: str | None, *, before: bool) -> None:
         """An end is said behind the steps, anything else before them."""
         state = f"job {job.id} {job.kind} {job.agent}: {job.state}, attempt {job.attempt}"
+        if note:
+            state = f"{state}: {note}"
         if state != self._state and before == (job.state not in ENDED):
             self._state = state
             say(state)
@@ -95,7 +97,7 @@ class _Terminal:
 
     def show(self, view: JobView, lines: list[LogLine]) -> None:
         self._tail.extend(plain(line.text) for line in lines)
-        title = _title(view.job)
+        title = _title(view.job, view.note)
         steps = Table.grid(padding=(0, 1))
         for step in view.steps:
             steps.add_row(
@@ -113,8 +115,9 @@ class _Terminal:
         return step.seconds + now - self._since.setdefault(step.position, now)
 
 
-def _title(job: Job) -> Text:
-    return Text(f"job {job.id}  {job.kind} {job.agent or ''}  {job.state}", style="bold")
+def _title(job: Job, note: str | None) -> Text:
+    said = f"job {job.id}  {job.kind} {job.agent or ''}  {job.state}"
+    return Text(f"{said}: {plain(note)}" if note else said, style="bold")
 
 
 def _line(step: StepRecord) -> str:

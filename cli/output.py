@@ -57,7 +57,7 @@ def show_agent(view: AgentView) -> None:
 
 
 def show_jobs(views: Sequence[JobView]) -> None:
-    head = ("JOB", "KIND", "AGENT", "STATE", "ATTEMPT", "CREATED", "ERROR")
+    head = ("JOB", "KIND", "AGENT", "STATE", "ATTEMPT", "CREATED", "ERROR", "NOTE")
     show_table(head, [_job(view) for view in views])
 
 
@@ -73,6 +73,7 @@ def _job(view: JobView) -> tuple[str, ...]:
         str(job.attempt),
         instant(job.created_at) or "-",
         job.error.code if job.error else "-",
+        view.note or "-",
     )
 
 

@@ -1,14 +1,16 @@
-"""Every error code of the code, and the kinds of error that carry it, read from the code's text."""
+"""Every error code of the code, and what carries it, read from the code's text."""
 
 from __future__ import annotations
 
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Final
 
 from hive import errors
+from hive.domain.job import Trouble
 from hive.errors import Fault, HiveError, Refused, Transient
 
 ROOT: Final = Path(__file__).parent.parent
@@ -17,7 +19,8 @@ KINDS: Final = (Refused, Transient, Fault)
 WORLDS: Final = {"WORLD": Transient}
 """Tables of `words: (code, hint)`, and what is raised with them."""
 
-Kind = type[HiveError]
+Kind = type[HiveError] | type[Trouble]
+"""A class of errors; or `Trouble`, of what stands on a job's row and was never raised."""
 Found = tuple[str, Kind | None]
 
 
@@ -42,7 +45,8 @@ class _Reader:
 
     def __init__(self, modules: list[ast.Module]) -> None:
         nodes = [node for module in modules for node in ast.walk(module)]
-        self._classes = {k: v for k, v in vars(errors).items() if isinstance(v, type)}
+        self._classes: dict[str, type] = {Trouble.__name__: Trouble}
+        self._classes |= {k: v for k, v in vars(errors).items() if isinstance(v, type)}
         for node in nodes:
             if isinstance(node, ast.ClassDef):
                 above = (self._class(base) for base in node.bases)
@@ -53,7 +57,7 @@ class _Reader:
             node.name: [arg.arg for arg in node.args.args].index("code")
             for node in nodes
             if isinstance(node, ast.FunctionDef) and "code" in [arg.arg for arg in node.args.args]
-        }
+        } | {Trouble.__name__: [field.name for field in fields(Trouble)].index("code")}
 
     def read(self, module: ast.Module) -> Iterator[Found]:
         for node in ast.walk(module):
@@ -72,7 +76,7 @@ class _Reader:
                 yield code, kind
         place = self._places.get(_name(call.func), len(call.args))
         if place < len(call.args) and (code := self._text(call.args[place])):
-            yield code, None
+            yield code, kind if kind is Trouble else None
 
     def _of_class(self, made: ast.ClassDef) -> Iterator[Found]:
         for name, value in _assigned(made.body):
@@ -103,6 +107,8 @@ class _Reader:
 
 
 def _kind(found: type) -> Kind | None:
+    if found is Trouble:
+        return Trouble
     return next((kind for kind in KINDS if issubclass(found, kind)), None)
 
 

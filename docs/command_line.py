@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from cli.app import app
 from cli.boundary import ENDED_BADLY, EXIT, INTERRUPTED
 from hive.errors import Fault, Refused, Transient
+from hive.service.fleet import NodeView, WorkerView, event_as_json
 from hive.service.views import AgentView, JobView
 
 WIDTH: Final = 92
@@ -24,8 +25,8 @@ PAGE: Final = """\
 # The command line
 
 stdout carries the result and nothing else; words are on stderr. With `--json` stdout is one JSON
-value, and a list is an array. An error is one line with its [code](errors.md) in brackets, and a
-hint under it:
+value, and a list is an array; `hive events --json` is an object a line. An error is one line with
+its [code](errors.md) in brackets, and a hint under it:
 
 ```text
 hive: 'bad_name' is not an agent's name [bad-name]
@@ -34,8 +35,9 @@ hint: 1 to 9 of a-z, 0-9 and -, with no - at either end
 
 A verb that makes a job follows it: a live list of steps on a terminal, plain lines elsewhere. A
 step is marked `=` where it held, `…` while it is made so, `+` once it was made so, `!` where it
-could not be. This version has no worker in the background: the command is the worker, and what
-`--detach` leaves waits for `hive job run`.
+could not be. While `hive up` or `hive worker` is alive on the node, the command only looks on; else
+the command is the worker, and what `--detach` leaves waits for `hive up` or `hive job run`. A job
+for another node (`--node`) is worked on there.
 
 ## Exits
 
@@ -53,6 +55,9 @@ The keys stay. Instants are in UTC; what is not known is `null`.
 | a step of a job | `name`, `state`, `because`, `seconds` |
 | an agent | {agent} |
 | a step of a plan | `name`, `holds`, `because` |
+| a worker | {worker} |
+| a node | {node} |
+| an event | {event} |
 | a finding of the doctor | `name`, `verdict`, `message`, `hint` |
 
 ## Commands
@@ -63,8 +68,9 @@ EXITS: Final = {
     0: "Done. Also: the job now waits at its gate; the id was printed, with `--detach`; "
     "`hive plan` found differences; the reader of a pipe has gone.",
     ENDED_BADLY: "A job was accepted and ended failed, denied, cancelled or superseded, whatever "
-    "the class of its error: `error.code` says. Also: `hive plan --exit-code` found a difference; "
-    "`hive doctor` misses something needed; an agent of the demo does not answer.",
+    "the class of its error: `state` and `error.code` say. Also: `hive plan --exit-code` found a "
+    "difference; `hive cancel` came late; `hive doctor` misses something needed; an agent of the "
+    "demo does not answer.",
     EXIT[Refused]: "Refused: nothing was accepted, and the ask must change. Also: a wrong option.",
     EXIT[Transient]: "Nothing was accepted: hive's own database or disk misbehaves. The same may "
     "work later.",
@@ -78,6 +84,9 @@ def cli_page() -> str:
         exits="\n".join(f"| {number} | {when} |" for number, when in sorted(EXITS.items())),
         job=_keys(JobView.as_json),
         agent=_keys(AgentView.as_json),
+        worker=_keys(WorkerView.as_json),
+        node=_keys(NodeView.as_json),
+        event=_keys(event_as_json),
         commands="\n".join(_section(words) for words in commands()),
     )
 

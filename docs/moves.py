@@ -10,10 +10,33 @@ from pathlib import Path
 from typing import Final
 
 from hive.domain import job
-from hive.domain.job import ENDED, MOVES, JobState, Move
+from hive.domain.job import (
+    APPROVE,
+    DENY,
+    ENDED,
+    MOVES,
+    ORPHAN,
+    PARK,
+    SUPERSEDE,
+    WITHDRAW,
+    JobState,
+    Move,
+)
+from hive.steps.gate import Approved
+from hive.store import verdicts
 
 ROOT: Final = Path(__file__).parent.parent
 CODE: Final = ("hive", "cli", "workers")
+ASKERS: Final = ("hive/jobs", "hive/service")
+WORDS: Final = {
+    PARK: Approved.__name__,
+    SUPERSEDE: "series",
+    APPROVE: verdicts.approve.__name__,
+    DENY: verdicts.deny.__name__,
+    WITHDRAW: verdicts.withdraw.__name__,
+    ORPHAN: verdicts.orphan.__name__,
+}
+"""Of a move that the store can make: what a recipe or the service must say to bring it about."""
 
 PAGE: Final = """\
 # A job's states
@@ -21,8 +44,13 @@ PAGE: Final = """\
 A job is a row. Its state changes by a move, and a move is one guarded UPDATE: it says from which
 states it may start, and a worker's says also which attempt it has claimed. Where no row changes,
 someone else moved first, and nothing else happens. The first state is `queued`, written by the
-submit. Who makes the moves is told in
+submit. Each move is told by an [event](glossary.md) `job.<move>`, in the same transaction. The
+moves of workers are made in `hive/store/moves.py` and `hive/queue/ending.py`, those of people in
+`hive/store/verdicts.py`; when, is told in
 [architecture.md](architecture.md#one-job-from-top-to-bottom).
+
+A cancel of a job that runs, or has run, is no move: it is written on the row, told as
+`job.cancel-requested`, and the attempt that finds it makes one.
 
 ```mermaid
 stateDiagram-v2
@@ -37,8 +65,8 @@ stateDiagram-v2
 
 ## Moves
 
-The last column says which moves this version makes. The others are in the data already, and
-nothing makes them yet.
+The last column says which moves this version makes. The others are made by the store already, and
+nothing asks for them yet: no kind of job has a gate or a series, and nobody can answer one.
 
 | move | from | to | because | made now |
 |---|---|---|---|---|
@@ -86,14 +114,29 @@ def _row(move: Move, is_made: bool) -> str:
 
 
 def _made_now() -> frozenset[Move]:
-    """The moves that some module of the code takes in by name."""
+    """The moves that some module takes in by name, and that somebody can bring about."""
     known = {name: value for name, value in vars(job).items() if isinstance(value, Move)}
-    trees = (ast.parse(path.read_text()) for code in CODE for path in (ROOT / code).rglob("*.py"))
     taken = {
         alias.name
-        for tree in trees
+        for tree in _trees(*CODE)
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and node.module == job.__name__
         for alias in node.names
     }
-    return frozenset(known[name] for name in taken if name in known)
+    said = {name for tree in _trees(*ASKERS) for name in _names(tree)}
+    made = frozenset(known[name] for name in taken if name in known)
+    return made - {move for move, word in WORDS.items() if word not in said}
+
+
+def _trees(*folders: str) -> Iterator[ast.Module]:
+    return (ast.parse(path.read_text()) for one in folders for path in (ROOT / one).rglob("*.py"))
+
+
+def _names(tree: ast.AST) -> Iterator[str]:
+    """What is said by name: alone, behind a dot, or as a keyword of a call."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.keyword(arg=str(name)):
+                yield name
+            case _:
+                pass

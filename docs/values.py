@@ -11,13 +11,13 @@ PAGE: Final = """\
 
 hive reads its settings once, when a command starts: from the environment, and under it from
 `{file}`. The environment wins. An empty value counts as not set. Every value is
-a string, and a path is absolute. A value or a key that hive does not know is refused, code
-[`bad-setting`](errors.md).
+a string, but a number may stand without quotes; a path is absolute. A value or a key that hive
+does not know is refused, code [`bad-setting`](errors.md).
 
 `HIVE_BACKEND=sim` says aloud that the host is a pretended one; hive never pretends unasked. With
-the sim, each place of the host lies below `<state>/sim` unless it is set. This version rings no
-broker: only `hive doctor` reads `HIVE_REDIS_URL`. A database that is set is not migrated by the
-way, as the default one is: `hive db upgrade` does it.
+the sim, each place of the host lies below `<state>/sim` unless it is set. `HIVE_REDIS_URL` is the
+same for all processes of a fleet; without it workers look at the database themselves. A database
+that is set is not migrated by the way, as the default one is: `hive db upgrade` does it.
 
 | setting | key in `hive.toml` | default | what it is |
 |---|---|---|---|

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 from hive.adapters.clock import SystemClock
 from hive.adapters.containers import Containers
 from hive.adapters.files import Files, told
 from hive.adapters.git import Git
+from hive.adapters.halt import Halt, HaltingClock
 from hive.adapters.http import Http
 from hive.adapters.locks import Locks
+from hive.adapters.machine import this_process
 from hive.adapters.nix import Nix
 from hive.adapters.shell import LocalShell, Tell
 from hive.adapters.systemd import Systemd
@@ -20,7 +26,10 @@ from hive.adapters.world import World
 from hive.domain.agent import AgentSettings, Health
 from hive.domain.layout import Layout
 from hive.domain.names import NodeName
+from hive.queue.bell import Bell, Silence
+from hive.queue.clock import DatabaseClock
 from hive.queue.host import Host
+from hive.queue.recipes import recipe_of
 from hive.service.finding import Subject
 from hive.settings import Settings
 from hive.sim.install import folder, install
@@ -48,36 +57,52 @@ def build(settings: Settings, env: Mapping[str, str]) -> Host:
 def host(settings: Settings, env: Mapping[str, str], database: Database) -> Host:
     layout = layout_of(settings)
     environment = listed(settings, env)
-    clock, files = SystemClock(), Files()
+    clock = SystemClock() if database.path else DatabaseClock(database, SystemClock())
+    files, node = Files(), NodeName(settings.node)
     address = settings.agent_address or _address(settings)
+    stage = _Stage(settings)
 
-    def world(tell: Tell, locks: Locks) -> World:
-        if settings.is_sim:
-            _pretend(settings)
-        shell = LocalShell(environment, tell, locks)
+    def world(tell: Tell, locks: Locks, halt: Halt) -> World:
+        stage.set_up()
+        shell = LocalShell(environment, tell, locks, halt)
+        halting = HaltingClock(halt, clock)
         return World(
             layout=layout,
             files=files,
             git=Git(shell, settings.git),
             nix=Nix(shell, settings.nix_options, settings.nix_env),
             containers=Containers(shell, files, layout, settings.nix_env),
-            systemd=Systemd(shell, clock),
+            systemd=Systemd(shell, halting),
             http=Http(),
-            clock=clock,
+            clock=halting,
             locks=locks,
             address=address,
             base=settings.base_flake,
         )
 
     return Host(
-        node=NodeName(settings.node),
+        node=node,
         layout=layout,
         database=database,
         clock=clock,
-        worker=f"{settings.node}:{os.getpid()}",
+        process=this_process(node),
+        version=version("hive"),
         defaults=AgentSettings(health=Health.PORT if settings.is_sim else Health.UNIT),
+        failure_limit=settings.failure_limit,
+        log_limit=settings.log_limit,
+        bell=_bell(settings),
+        recipe=partial(recipe_of, database),
         world=world,
     )
+
+
+def _bell(settings: Settings) -> Bell:
+    """Without a broker nobody hears it: workers look at the database themselves."""
+    if settings.redis_url is None:
+        return Silence()
+    from hive.queue.dispatch import RedisBell
+
+    return RedisBell(settings.redis_url)
 
 
 def examined(settings: Settings, env: Mapping[str, str]) -> Subject:
@@ -145,9 +170,24 @@ def _pretence(settings: Settings, path: str) -> dict[str, str]:
     }
 
 
-def _pretend(settings: Settings) -> None:
-    with told():
-        install(folder(), settings.sim_root, sys.executable, settings.sim)
+@dataclass(slots=True)
+class _Stage:
+    """The pretend host's programs: put up once, and again where they were taken away."""
+
+    settings: Settings
+    is_up: bool = False
+    _change: threading.Lock = field(default_factory=threading.Lock)
+
+    def set_up(self) -> None:
+        settings = self.settings
+        if not settings.is_sim:
+            return
+        with self._change:  # two threads of a worker may be the first
+            if self.is_up and (settings.sim_root / "bin").is_dir():
+                return
+            with told():
+                install(folder(), settings.sim_root, sys.executable, settings.sim)
+            self.is_up = True
 
 
 def _address(settings: Settings) -> str:

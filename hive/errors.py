@@ -14,12 +14,15 @@
 
 Each carries `message` (what is so), `code` (kebab-case, stable, in `docs/errors.md`) and `hint`
 (what to do next). This module imports nothing from hive, so every floor may import it.
+
+`Halted` is no error: like `KeyboardInterrupt`, it is how a thread is told to stop from outside.
 """
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import ClassVar
 
 TAIL_LINES = 20
@@ -103,3 +106,23 @@ class ProgramMissing(Fault):
     """A program that hive needs is not on the listed PATH."""
 
     default_code = "program-missing"
+
+
+class Reason(StrEnum):
+    """Why an attempt is halted from outside."""
+
+    FENCED = "fenced"  #: another attempt has the job, or its lease cannot be kept
+    CANCELLED = "cancelled"  #: an operator cancelled it
+    OUTRANKED = "outranked"  #: a more urgent job of its lock waits, and it can go first
+    DRAINED = "drained"  #: its worker stops
+
+
+class Halted(BaseException):
+    """Raised in an attempt's own thread, as soon as its program has ended, for `reason`.
+
+    Not an `Exception`: no step may take it for a failure of what it did.
+    """
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason

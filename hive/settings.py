@@ -60,6 +60,16 @@ SETTINGS: Final = (
     ),
     Setting("HIVE_REDIS_URL", "none", "The broker; without one, jobs are rung in process."),
     Setting(
+        "HIVE_FAILURE_LIMIT",
+        "5",
+        "How often a job may fail for a passing reason before it ends `failed`; 1: never again.",
+    ),
+    Setting(
+        "HIVE_LOG_LIMIT",
+        "64",
+        "Megabytes of a job's log that are kept: its head and its tail, half each.",
+    ),
+    Setting(
         "HIVE_BASE_FLAKE",
         "with the sim: the shipped one; else none",
         "The flake that gives `nixosConfigurations.agent-base` and `.manager`.",
@@ -96,6 +106,9 @@ class Settings:
     run_dir: Path
     database_url: str
     redis_url: str | None
+    failure_limit: int
+    log_limit: int
+    """Bytes."""
     base_flake: str | None
     container_conf_dir: Path
     container_state_dir: Path
@@ -143,6 +156,8 @@ class Settings:
             run_dir=given.path("HIVE_RUN_DIR", _HOST_RUN if as_root else state / "run"),
             database_url=given.text("HIVE_DATABASE_URL") or _embedded(state),
             redis_url=given.text("HIVE_REDIS_URL"),
+            failure_limit=given.number("HIVE_FAILURE_LIMIT", 5),
+            log_limit=given.number("HIVE_LOG_LIMIT", 64) * 1_000_000,
             base_flake=given.text("HIVE_BASE_FLAKE") or (_shipped_base() if is_sim else None),
             container_conf_dir=place(
                 "HIVE_CONTAINER_CONF_DIR", "/etc/nixos-containers", "etc/nixos-containers"
@@ -209,11 +224,16 @@ class _Given:
     config: Mapping[str, Any]
 
     def text(self, name: str) -> str | None:
+        value = self._said(name)
+        if value is None or isinstance(value, str):
+            return value
+        raise _bad(name, "must be a string")
+
+    def _said(self, name: str) -> Any:  # noqa: ANN401 - what TOML can carry
+        """None where nothing, or nothing but emptiness, is said."""
         key = next(setting.key for setting in SETTINGS if setting.name == name)
         value = self.env.get(name) or self.config.get(key)
-        if value is None or isinstance(value, str):
-            return value or None
-        raise _bad(name, "must be a string")
+        return None if value == "" else value
 
     def path(self, name: str, default: Path) -> Path:
         value = Path(self.text(name) or default)
@@ -223,6 +243,15 @@ class _Given:
 
     def program(self, name: str, default: str) -> str:
         return str(self.path(name, Path(default))) if self.text(name) else default
+
+    def number(self, name: str, default: int) -> int:
+        """Written as a number or as a string, as the environment can only give the latter."""
+        value = self._said(name)
+        if value is None:
+            return default
+        if isinstance(value, bool) or not re.fullmatch(r"[1-9][0-9]{0,5}", str(value)):
+            raise _bad(name, f"must be a whole number from 1 on, not {value!r}")
+        return int(value)
 
     def one_of(self, name: str, kind: type[Backend], default: Backend) -> Backend:
         value = self.text(name)

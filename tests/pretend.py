@@ -11,6 +11,7 @@ from typing import Any
 
 from hive import bootstrap
 from hive.adapters.git import ENVIRONMENT
+from hive.adapters.halt import Halt
 from hive.adapters.locks import Locks
 from hive.adapters.shell import LocalShell, Stream
 from hive.adapters.world import World
@@ -96,7 +97,7 @@ class Pretend:
         return self.host.layout.applied(agent)
 
     def world(self) -> World:
-        return replace(self.host.world(self._hear, self.locks), **self.changes)
+        return replace(self.host.world(self._hear, self.locks, Halt()), **self.changes)
 
     def _hear(self, stream: Stream, line: str) -> None:
         if stream is Stream.COMMAND:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
@@ -21,6 +23,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 import redis
+
+from hive.adapters.processes import is_alive
 
 PATIENCE = 60.0
 DOCKER_REDIS = "redis://127.0.0.1:56379"
@@ -130,6 +134,85 @@ def real_nix() -> Iterator[dict[str, str]]:
             "NIX_LOG_DIR": str(folder / "log"),
             "NIX_CONF_DIR": str(conf),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server of one test's own, to be ended, held up and started again."""
+
+    url: str
+    start: Callable[[], None]
+    """Returns when it answers."""
+    pid: Callable[[], int | None]
+
+    def end(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """Gone when this returns."""
+        pid = self.pid()
+        assert pid is not None, f"there is nothing at {self.url}"
+        os.kill(pid, number)
+        deadline = time.monotonic() + PATIENCE
+        while is_alive(pid, None) and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def pause(self) -> None:
+        os.kill(self.pid() or 0, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        if (pid := self.pid()) is not None:
+            os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def a_redis() -> Iterator[Server]:
+    """Not started yet. It keeps nothing on disk."""
+    program = _program("redis-server")
+    with _folder("redis") as (folder, keep):
+        socket, pid = folder / "redis.sock", folder / "pid"
+        words = ("--port", "0", "--unixsocket", socket, "--pidfile", pid)
+
+        def start() -> None:
+            keep(program, *words, "--save", "", "--appendonly", "no")
+            _wait_until(lambda: _redis_answers(f"unix://{socket}"), log=folder / "log")
+
+        server = Server(f"unix://{socket}", start, lambda: _pid_in(pid))
+        try:
+            yield server
+        finally:
+            server.go_on()
+
+
+@contextmanager
+def a_postgres(**settings: str) -> Iterator[Server]:
+    """Not started yet. `settings` are its own, in its own words."""
+    initdb = _program("initdb", "/usr/lib/postgresql/*/bin")
+    with _folder("postgres", owner=_someone_but_root()) as (folder, keep):
+        data, url = folder / "data", f"postgresql+psycopg://hive@/postgres?host={folder}"
+        usual = {"listen_addresses": "", "unix_socket_directories": f"{folder}", "fsync": "off"}
+        options = [
+            word for key, value in (usual | settings).items() for word in ("-c", f"{key}={value}")
+        ]
+
+        def start() -> None:
+            if data.exists():
+                keep(initdb.with_name("postgres"), "-D", data, *options)
+            else:
+                keep("/bin/sh", "-c", POSTGRES, "postgres", initdb, data, *options)
+            _wait_until(lambda: _postgres_answers(url), log=folder / "log")
+
+        server = Server(url, start, lambda: _pid_in(data / "postmaster.pid"))
+        try:
+            yield server
+        finally:
+            server.go_on()
+
+
+def _pid_in(file: Path) -> int | None:
+    """Of the server that lives, as its file says."""
+    try:
+        pid = int(file.read_text().splitlines()[0])
+    except (OSError, ValueError, IndexError):
+        return None
+    return pid if is_alive(pid, None) else None
 
 
 def _program(name: str, *elsewhere: str) -> Path:

@@ -1,4 +1,4 @@
-"""Small looks at this machine: its disks, its kernel and the kernel's limits."""
+"""Small looks at this machine: its disks, its kernel, the kernel's limits, this process."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from hive.adapters.processes import start_of
+from hive.domain.names import NodeName
+from hive.domain.worker import Process
+
+BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+NAMESPACE: Final = Path("/proc/self/ns/pid")
 INOTIFY: Final = Path("/proc/sys/fs/inotify/max_user_instances")
 
 
@@ -54,3 +60,21 @@ def inotify_instances() -> int | None:
         return int(INOTIFY.read_text())
     except (OSError, ValueError):
         return None
+
+
+def this_process(node: NodeName) -> Process:
+    """As other processes, of this host or of another, can tell it from every other one."""
+    pid = os.getpid()
+    return Process(node, pid, start_of(pid) or "", _read(BOOT), _linked(NAMESPACE))
+
+
+def _read(path: Path) -> str:
+    with suppress(OSError):
+        return path.read_text().strip()
+    return ""
+
+
+def _linked(path: Path) -> str:
+    with suppress(OSError):
+        return str(path.readlink())
+    return ""

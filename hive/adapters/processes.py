@@ -9,10 +9,12 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+import select
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -28,6 +30,7 @@ class Process:
 
     pid: int
     state: str
+    group: int
     session: int
     started: int
 
@@ -45,7 +48,7 @@ def look(pid: int) -> Process | None:
     fields = line.rpartition(b")")[2].split()  # a program's name may hold spaces and parentheses
     if len(fields) <= 19:
         return None
-    return Process(pid, fields[0].decode(), int(fields[3]), int(fields[19]))
+    return Process(pid, fields[0].decode(), int(fields[2]), int(fields[3]), int(fields[19]))
 
 
 def start_of(pid: int) -> str | None:
@@ -81,16 +84,32 @@ def holds_open(pid: int, file: os.stat_result) -> bool:
 
 def end_session(session: int) -> bool:
     """SIGKILL all that runs in it, whatever its group; True when anything did."""
-    ended: set[int] = set()
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(session, signal.SIGKILL)
-        ended.add(session)
+    ended = _signal_leaders_group(session, signal.SIGKILL)
     for _ in range(ROUNDS):
         left = [one for one in of_session(session) if one.pid not in ended]
         if not left:
             break
-        ended.update(one.pid for one in left if _end(one))
+        ended.update(one.pid for one in left if _signal(one, signal.SIGKILL))
     return bool(ended)
+
+
+def term_session(session: int) -> None:
+    """SIGTERM to all that runs in it, whatever its group, and once to each.
+
+    One look is enough: what starts meanwhile may be there to clean up.
+    """
+    _signal_leaders_group(session, signal.SIGTERM)
+    for one in of_session(session):
+        if one.group != session:
+            _signal(one, signal.SIGTERM)
+
+
+def wait_for_session(session: int, within: float) -> None:
+    """Until nothing runs in it, or for `within` seconds; no longer where nobody can tell."""
+    deadline = time.monotonic() + within
+    while one := next(of_session(session), None):
+        if not _ends(one, deadline - time.monotonic()):
+            break
 
 
 def wait_for_exit(pid: int) -> None:
@@ -105,7 +124,7 @@ def become_a_child_of(parent: int, ask: Callable[[], object]) -> None:
     ask()
     if os.getppid() != parent:  # it died before we could ask to die with it
         os.kill(os.getpid(), signal.SIGKILL)
-    for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGXFSZ):
+    for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGXFSZ):
         signal.signal(ignored, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
@@ -121,18 +140,46 @@ def die_together() -> Callable[[], object]:
     return lambda: None
 
 
-def _end(process: Process) -> bool:
-    """Through a descriptor of the process: its pid cannot be used again between look and kill."""
-    with suppress(OSError):
-        handle = os.pidfd_open(process.pid)
-        try:
-            found = look(process.pid)
-            if found and (found.started, found.session) == (process.started, process.session):
-                signal.pidfd_send_signal(handle, signal.SIGKILL)
-                return True
-        finally:
-            os.close(handle)
+def _signal_leaders_group(session: int, number: signal.Signals) -> set[int]:
+    """The leader's pid, where there is such a group."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(session, number)
+        return {session}
+    return set()
+
+
+def _signal(process: Process, number: signal.Signals) -> bool:
+    """False where it is gone, or nobody may."""
+    with suppress(OSError), _handle(process) as handle:
+        signal.pidfd_send_signal(handle, number)
+        return True
     return False
+
+
+def _ends(process: Process, within: float) -> bool:
+    """False where it is still there after `within` seconds, or cannot be looked at."""
+    try:
+        with _handle(process) as handle:
+            poll = select.poll()
+            poll.register(handle, select.POLLIN)
+            return bool(poll.poll(max(0.0, within) * 1000))
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+
+
+@contextmanager
+def _handle(process: Process) -> Iterator[int]:
+    """A descriptor of the process: its pid cannot be used again between look and signal."""
+    handle = os.pidfd_open(process.pid)
+    try:
+        found = look(process.pid)
+        if not found or (found.started, found.session) != (process.started, process.session):
+            raise ProcessLookupError(f"{process.pid} is another process now")
+        yield handle
+    finally:
+        os.close(handle)
 
 
 def _same(entry: Path, file: os.stat_result) -> bool:

@@ -24,6 +24,7 @@ from typing import Any, Final, Protocol, cast
 
 import sh
 
+from hive.adapters.halt import Halt, Program
 from hive.adapters.interrupts import Interrupts
 from hive.adapters.locks import Locks
 from hive.adapters.pipes import Lines, Pump, readable, source
@@ -110,6 +111,7 @@ class LocalShell:
     environment: Mapping[str, str]
     tell: Tell = silent
     locks: Locks = field(default_factory=Locks)
+    halt: Halt = field(default_factory=Halt)
 
     def run(
         self,
@@ -121,11 +123,13 @@ class LocalShell:
         accept: Collection[int] = (0,),
         quiet: bool = False,
     ) -> Ran:
+        self.halt.check()
         words = tuple(str(word) for word in argv)
         listed = {**self.environment, **(env or {})}
         voice = _Voice(self.tell)
         voice.say(Stream.COMMAND, shlex.join(words))
-        start = _Start(_found(words[0], listed), words, listed, _folder(cwd), self.locks)
+        program = _found(words[0], listed)
+        start = _Start(program, words, listed, _folder(cwd), self.locks, self.halt)
         out = Lines(None if quiet else voice.of(Stream.OUT), keep=True)
         err = Lines(voice.of(Stream.ERR), keep=False)
         code = _heard(start, stdin, within, out, err)
@@ -145,6 +149,7 @@ class _Start:
     environment: Mapping[str, str]
     cwd: str | None
     locks: Locks
+    halt: Halt
 
     def go(self, stdin: bytes | None, out: int, err: int) -> sh.RunningCommand:
         us, given = os.getpid(), source(stdin)
@@ -183,6 +188,7 @@ class _Start:
 
         Noted by the parent, some programs were over, or had orphans, before the note was written.
         """
+        gc.disable()  # `sh` did so, but for all threads: another's start may have undone it
         become_a_child_of(parent, ask)
         self.locks.note(os.getpid())
 
@@ -240,9 +246,10 @@ def _heard(start: _Start, stdin: bytes | None, within: timedelta, out: Lines, er
     with Interrupts() as interrupts:
         pump = Pump(out, err)
         try:
-            running = start.go(stdin, *pump.writes)
-            pump.hand_over()
-            code = _ended(running, start, within, interrupts)
+            with start.halt.program(within) as program:
+                running = start.go(stdin, *pump.writes)
+                pump.hand_over()
+                code = _ended(running, start, within, interrupts, program)
         finally:
             is_heard = pump.finish(GRACE, PATIENCE)
     if not is_heard:
@@ -251,19 +258,36 @@ def _heard(start: _Start, stdin: bytes | None, within: timedelta, out: Lines, er
 
 
 def _ended(
-    running: sh.RunningCommand, start: _Start, within: timedelta, interrupts: Interrupts
+    running: sh.RunningCommand,
+    start: _Start,
+    within: timedelta,
+    interrupts: Interrupts,
+    program: Program,
 ) -> int:
     """Its exit code. An interrupt ends the program and all it started, and is raised after it."""
-    deadline = _Deadline(running.pid, within)
     try:
-        with interrupts.ending(lambda: end_session(running.pid)):
-            wait_for_exit(running.pid)
+        # `sh` looks each second, and would reap what is about to be signalled by its number.
+        with cast(Any, running.process)._wait_lock:
+            is_there = running.process.exit_code is None
+            is_late = is_there and _wait(running.pid, within, interrupts, program)
     finally:
-        deadline.cancel()
         running.wait()
-    if deadline.passed and running.exit_code == -signal.SIGKILL:
+    if running.exit_code != 0:
+        start.halt.check()
+    if is_late and running.exit_code == -signal.SIGKILL:
         raise CommandTimedOut(f"{shlex.join(start.words)} was still running after {within}")
     return running.exit_code
+
+
+def _wait(pid: int, within: timedelta, interrupts: Interrupts, program: Program) -> bool:
+    """For its exit. True when its deadline came first."""
+    deadline = _Deadline(pid, within)
+    try:
+        with interrupts.ending(lambda: end_session(pid)), program.leading(pid):
+            wait_for_exit(pid)
+    finally:
+        deadline.cancel()
+    return deadline.passed
 
 
 def _folder(cwd: Path | None) -> str | None:

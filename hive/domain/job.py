@@ -36,31 +36,36 @@ class Move:
 
 _Q, _R, _W, _S, _F, _C, _D, _X = JobState
 
+LOSS_LIMIT: Final = 3
+"""Losses after which a job only restores: it may be what its workers die of."""
+URGENT: Final = -10
+"""The priority of what outranks a build: stop, start, restart, destroy and purge."""
+
 LIVE: Final = frozenset({_Q, _R, _W})
 ENDED: Final = frozenset(JobState) - LIVE
 
 CLAIM: Final = Move("claim", frozenset({_Q}), _R, "a worker took the lease")
-TAKE_OVER: Final = Move("take over", frozenset({_R}), _R, "its lock is free, so its worker is gone")
 RESTORE: Final = Move("restore", frozenset({_R}), _R, "a step after the switch has failed")
 FINISH: Final = Move("finish", frozenset({_R}), _S, "every step holds")
 FAIL: Final = Move("fail", frozenset({_R}), _F, "refused, out of attempts, or restored")
 GIVE_BACK: Final = Move("give back", frozenset({_R}), _Q, "its worker was interrupted or drained")
 AGAIN: Final = Move("again", frozenset({_R}), _Q, "transient trouble, with attempts left")
-RESCUE: Final = Move("rescue", frozenset({_R}), _Q, "the lease lapsed; its worker is gone")
+RESCUE: Final = Move("rescue", frozenset({_R}), _Q, "its worker is gone")
+LOSE: Final = Move("lose", frozenset({_R}), _F, "its worker was lost again while it restored")
 PARK: Final = Move("park", frozenset({_R}), _W, "a gate does not hold yet")
 APPROVE: Final = Move("approve", frozenset({_W}), _Q, "an operator approved it")
 DENY: Final = Move("deny", frozenset({_W}), _D, "an operator denied it")
 WITHDRAW: Final = Move("withdraw", frozenset({_W}), _C, "its requester withdrew it")
-SUPERSEDE: Final = Move("supersede", frozenset({_W}), _X, "a newer proposal took its place")
+SUPERSEDE: Final = Move("supersede", frozenset({_R, _W}), _X, "a newer proposal took its place")
 ORPHAN: Final = Move(
     "orphan", frozenset({_Q, _W}), _F, "its agent was destroyed, or its folder is lost"
 )
-CANCEL: Final = Move("cancel", frozenset({_Q, _W}), _C, "an operator cancelled it")
+CANCEL: Final = Move("cancel", frozenset({_Q, _W}), _C, "an operator cancelled what had not begun")
 END_CANCELLED: Final = Move("end cancelled", frozenset({_R}), _C, "its worker saw the cancel")
 RETRY: Final = Move("retry", frozenset({_F, _C}), _Q, "an operator said again")
 
 MOVES: Final = (
-    CLAIM, TAKE_OVER, RESTORE, FINISH, FAIL, GIVE_BACK, AGAIN, RESCUE, PARK,
+    CLAIM, RESTORE, FINISH, FAIL, GIVE_BACK, AGAIN, RESCUE, LOSE, PARK,
     APPROVE, DENY, WITHDRAW, SUPERSEDE, ORPHAN, CANCEL, END_CANCELLED, RETRY,
 )  # fmt: skip
 
@@ -72,6 +77,9 @@ class Trouble:
     code: str
     message: str
     hint: str = ""
+
+
+CANCELLED: Final = Trouble("cancelled", "an operator cancelled it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +97,13 @@ class Job:
     losses: int  #: rescues
     restoring: bool  #: only the restore list may run
     lock: str
+    series: str | None
     priority: int  #: lower goes first
+    worker: str | None  #: who runs it
     cancel_requested_at: datetime | None
     parent_id: JobId | None
+    superseded_by: JobId | None
+    approved_at: datetime | None
     requested_by: str
     created_at: datetime
     started_at: datetime | None
@@ -143,6 +155,8 @@ class NewJob:
     requested_by: str
     unique_key: str | None = None  #: equal work: while one such job is live, it is this one
     idempotency_key: str | None = None  #: the requester's own; it names one request for ever
+    series: str | None = None  #: a newer one supersedes those of its series that still wait
     priority: int = 0
     run_at: datetime | None = None
     parent_id: JobId | None = None
+    at_once: int | None = None  #: how many of its children may run at a time; None: all

@@ -60,6 +60,11 @@ class Layout:
     def runtime(self, agent: AgentName) -> Path:
         return self.run / "agents" / agent
 
+    def lock(self, lock: str) -> Path:
+        """The file of a job's lock: `agent:<node>/<name>`, `base:<node>`, `reconcile:<node>`."""
+        kind, _, of = lock.partition(":")
+        return self.locks / "-".join((kind, *of.split("/")[1:]))
+
     def agent_lock(self, agent: AgentName) -> Path:
         return self.locks / f"agent-{agent}"
 

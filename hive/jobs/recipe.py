@@ -6,11 +6,14 @@ from typing import ClassVar, Protocol
 
 from hive.adapters.world import World
 from hive.domain.names import AgentName
-from hive.steps.container import ProfileSet
+from hive.steps.container import Defined, ProfileSet
 from hive.steps.step import Step
 
 SWITCH = ProfileSet
 """Everything goes forward only, but for what comes from this step on: there is a way back."""
+
+FIRM = Defined
+"""Before this step a job makes way for a more urgent one of its lock."""
 
 
 class Recipe(Protocol):
@@ -42,4 +45,13 @@ class Recipe(Protocol):
 
 def switch_at(steps: tuple[Step, ...]) -> int:
     """The position of the first step whose failure must be restored."""
-    return next((at for at, step in enumerate(steps) if isinstance(step, SWITCH)), len(steps))
+    return _first(steps, SWITCH)
+
+
+def firm_at(steps: tuple[Step, ...]) -> int:
+    """The position of the first step that makes way for nobody."""
+    return _first(steps, FIRM)
+
+
+def _first(steps: tuple[Step, ...], kind: type[Step]) -> int:
+    return next((at for at, step in enumerate(steps) if isinstance(step, kind)), len(steps))

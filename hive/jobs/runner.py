@@ -7,6 +7,7 @@ from typing import Protocol
 
 from hive.adapters.world import World
 from hive.errors import StepDidNotHold
+from hive.steps.gate import is_gate
 from hive.steps.step import Differs, Finding, Holds, Step, name_of
 
 
@@ -19,17 +20,23 @@ class Journal(Protocol):
     def applied(self, at: int, step: Step, finding: Holds) -> None: ...
 
 
-def run(steps: Sequence[Step], world: World, journal: Journal, *, first: int = 0) -> None:
-    """Check, apply, check again. Raises what a step raises; the journal knows which one it was."""
+def run(steps: Sequence[Step], world: World, journal: Journal, *, first: int = 0) -> bool:
+    """Check, apply, check again; False when it stopped at a gate that does not hold.
+
+    Raises what a step raises; the journal knows which one it was.
+    """
     for at, step in enumerate(steps, start=first):
         journal.looking(at, step)
         match step.check(world):
             case Holds() as finding:
                 journal.held(at, step, finding)
+            case Differs() if is_gate(step):
+                return False
             case Differs() as finding:
                 journal.applying(at, step, finding)
                 step.apply(world)
                 journal.applied(at, step, _confirmed(step, world))
+    return True
 
 
 def preview(steps: Sequence[Step], world: World) -> Iterator[tuple[Step, Finding]]:

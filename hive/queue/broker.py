@@ -24,11 +24,7 @@ def reach(url: str) -> None:
             retry=Retry(NoBackoff(), 0),
         )
     except ValueError:  # it may quote the password
-        raise Refused(
-            "HIVE_REDIS_URL is no URL of a Redis",
-            code="bad-redis-url",
-            hint="redis://host:6379/0, rediss://… or unix:///run/redis.sock",
-        ) from None
+        raise no_url() from None
     try:
         with client:
             client.ping()
@@ -38,6 +34,14 @@ def reach(url: str) -> None:
             code="redis-unreachable",
             hint="check HIVE_REDIS_URL, and that Redis runs; until then jobs wait for a poll",
         ) from None
+
+
+def no_url() -> Refused:
+    return Refused(
+        "HIVE_REDIS_URL is no URL of a Redis",
+        code="bad-redis-url",
+        hint="redis://host:6379/0, rediss://… or unix:///run/redis.sock",
+    )
 
 
 def _named(url: str) -> str:

@@ -4,28 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Final
 
+from hive.adapters.processes import is_alive
 from hive.domain.job import Job, JobId, JobState
-from hive.errors import Fault, Refused
-from hive.jobs.catalog import lock_of
-from hive.queue.claim import claim, locked
-from hive.queue.execute import execute
+from hive.domain.names import NodeName
+from hive.domain.worker import LEASE, SERVING, Role, Worker
+from hive.errors import Refused
+from hive.queue.heartbeat import Heart
 from hive.queue.host import Host
-from hive.store import jobs
+from hive.queue.work import work
+from hive.store import jobs, workers
 
-EVERY = timedelta(milliseconds=100)
-PENDING = frozenset({JobState.QUEUED, JobState.RUNNING})
+EVERY: Final = timedelta(milliseconds=100)
+PENDING: Final = frozenset({JobState.QUEUED, JobState.RUNNING})
 
 
 def drive(host: Host, job_id: JobId, *, until: Callable[[], bool] = lambda: False) -> Job:
-    """Run the job, and what stands before it in its lock, until it has ended or waits.
+    """See the job to its end, or to its gate, and its children after it.
 
-    While another process holds the lock, that one is at work: its job is followed, and the lock is
-    tried again. Returns the job as it is then, or as it is when `until` says so.
+    While a worker serves this node, or another process holds the job's lock, that one is at work,
+    as the workers of another node are on its jobs: the job is followed. Otherwise this process runs
+    what stands first in the lock. Returns the job as it is then, or as it is when `until` says so.
     """
-    while (job := find(host, job_id)).state in PENDING and not until():
-        if not _work(host, job):
-            host.clock.sleep(EVERY)
+    with Heart(host, Role.COMMAND) as heart:
+        try:
+            job = _driven(host, heart, job_id, until)
+            for child in _children(host, job_id):
+                _driven(host, heart, child, until)
+        finally:
+            heart.leave()
     return job
 
 
@@ -34,24 +42,39 @@ def find(host: Host, job_id: JobId) -> Job:
         return jobs.find(session, job_id)
 
 
-def _work(host: Host, job: Job) -> bool:
-    """Run what stands first in the job's lock; False when there was nothing to do."""
-    if job.agent is None:
-        raise Fault(f"job {job.id} has no agent")
-    refuse_elsewhere(host, job)
-    with locked(host, job.agent) as locks:
-        mine = claim(host, lock_of(job.node, job.agent)) if locks else None
-        if locks is None or mine is None:
-            return False
-        execute(host, mine, locks)
-        return True
-
-
-def refuse_elsewhere(host: Host, job: Job) -> None:
-    """A job is worked on where its agent lives."""
-    if job.node != host.node:
+def refuse_elsewhere(host: Host, node: NodeName, what: str) -> None:
+    """What looks at a host, or works on it, is done there."""
+    if node != host.node:
         raise Refused(
-            f"job {job.id} is for the node {job.node}, and this is {host.node}",
+            f"{what}: it is for the node {node}, and this is {host.node}",
             code="other-node",
-            hint=f"run it on {job.node}; HIVE_NODE says which node this host is",
+            hint=f"run it on {node}; HIVE_NODE says which node this host is",
         )
+
+
+def is_served(host: Host) -> bool:
+    """A `hive worker` or `hive up` lives on this node; other commands do not count."""
+    with host.database.read() as session:
+        here = workers.listed(session, host.node)
+    return any(one.role in SERVING and lives(host, one) for one in here)
+
+
+def lives(host: Host, worker: Worker) -> bool:
+    """By its pid, where that can be looked up; else by its last beat."""
+    process = worker.process
+    if process.shares_pids_with(host.process):
+        return is_alive(process.pid, process.started)
+    return host.clock.now() - worker.beat_at <= LEASE
+
+
+def _driven(host: Host, heart: Heart, job_id: JobId, until: Callable[[], bool]) -> Job:
+    while (job := find(host, job_id)).state in PENDING and not until():
+        is_ours = job.node == host.node and not is_served(host)
+        if not (is_ours and work(host, heart, job.lock)):
+            host.clock.sleep(EVERY)
+    return job
+
+
+def _children(host: Host, job_id: JobId) -> list[JobId]:
+    with host.database.read() as session:
+        return jobs.children(session, job_id)

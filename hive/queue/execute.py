@@ -2,168 +2,281 @@
 
 from __future__ import annotations
 
+import logging
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from typing import TypeVar
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Final, TypeVar
 
 from hive.adapters.locks import Locks
 from hive.adapters.shell import Stream
 from hive.adapters.world import World
-from hive.domain.agent import Agent
-from hive.domain.job import ENDED, FAIL, FINISH, GIVE_BACK, RESTORE, Job, JobState, Move
+from hive.domain.job import CANCELLED, RESTORE, Job, Trouble
 from hive.domain.names import AgentName
-from hive.errors import Fault, FencedOut, HiveError, IllegalMove
-from hive.jobs import catalog
-from hive.jobs.recipe import Recipe, switch_at
+from hive.errors import Fault, FencedOut, Halted, HiveError, IllegalMove, Reason, Transient
+from hive.jobs.recipe import Recipe, firm_at, switch_at
 from hive.jobs.runner import run
+from hive.queue import ending
+from hive.queue.attempt import Attempt
+from hive.queue.claim import next_claim
+from hive.queue.ending import Cancelled, Ending, Failed, Finished, GivenBack, Parked
+from hive.queue.heartbeat import Heart
 from hive.queue.host import Host
 from hive.queue.journal import JobJournal
 from hive.queue.lines import LineWriter
 from hive.steps.leftovers import clear_leftovers
-from hive.steps.step import Step
-from hive.store import agents, jobs
+from hive.store import moves
 
 T = TypeVar("T")
+PATIENCE: Final = timedelta(seconds=4)
+"""The longest wait between two tries to write down how a job ended."""
+FIRST_WAIT: Final = timedelta(milliseconds=100)
+
+log = logging.getLogger("hive.execute")
 
 
-def execute(host: Host, job: Job, locks: Locks) -> None:
+def execute(
+    host: Host, heart: Heart, job: Job, locks: Locks, *, goes_on: Callable[[], bool] = bool
+) -> Job | None:
     """Raises nothing that the job did: its row says how it ended.
 
     Whoever took the job over writes its end: a fenced attempt leaves quietly. Interrupted, the job
-    is given back, and the interrupt goes on. A database that takes no move leaves the row
-    `running`: who gets the lock next takes it over.
+    is given back, and the interrupt goes on. Where the worker then still `goes_on`, the next of the
+    lock is claimed in the transaction that ends this one, and returned.
     """
-    with _journal(host, job) as journal:
-        try:
-            _attempt(host, job, host.world(journal.tell, locks), journal)
-        except FencedOut:
-            return
-        except KeyboardInterrupt:
-            with suppress(HiveError):
-                _move(host, job, GIVE_BACK)
-            raise
-
-
-@contextmanager
-def _journal(host: Host, job: Job) -> Iterator[JobJournal]:
-    lines = LineWriter(host.database)
+    attempt = Attempt(job, host.clock)
+    lines = LineWriter(host.database, job.id, attempt=job.attempt, limit=host.log_limit)
+    journal = JobJournal(host.database, host.clock, job, lines, attempt)
     try:
-        yield JobJournal(host.database, host.clock, job, lines)
+        with heart.keeps(attempt):
+            found = _Run(host, attempt, locks, journal).ending()
+            journal.flush()
+            return _written(host, heart, attempt, found, goes_on)
+    except (FencedOut, Halted):
+        return None
+    except KeyboardInterrupt:
+        with suppress(HiveError):
+            journal.flush()
+            _written(host, heart, attempt, GivenBack(), bool)
+        raise
     finally:
         lines.close()
 
 
-def _attempt(host: Host, job: Job, world: World, journal: JobJournal) -> None:
-    recipe = _sure(journal, lambda: catalog.recipe(job, _agent(host, job)))
-    if isinstance(recipe, HiveError):
-        _fail(host, job, recipe)
-        return
-    error = _error(host, job, recipe, world, journal)
-    result = error if error else _sure(journal, lambda: recipe.result(world))
-    journal.flush()
-    if isinstance(result, HiveError):
-        is_new = _sure(journal, lambda: recipe.left_nothing(world)) is True
-        _fail(host, job, result, forget=recipe.agent if is_new else None)
-    else:
-        _move(host, job, FINISH, error=None, result=result)
+@dataclass(slots=True)
+class _Run:
+    """One attempt's way through its recipe."""
+
+    host: Host
+    attempt: Attempt
+    locks: Locks
+    journal: JobJournal
+    world: World = field(init=False)
+
+    @property
+    def job(self) -> Job:
+        return self.attempt.job
+
+    def ending(self) -> Ending:
+        """Raises `FencedOut`, or `Halted` with the fence, when the end is another attempt's."""
+        world = self._sure(self._world)
+        if isinstance(world, HiveError):
+            return Failed(world)
+        self.world = world
+        recipe = self._sure(lambda: self.host.recipe(self.job))
+        if isinstance(recipe, HiveError):
+            return Failed(recipe)
+        self.journal.firm_at = firm_at(recipe.plan())
+        try:
+            return self._ending(recipe)
+        except Halted as halted:
+            if halted.reason is Reason.FENCED:
+                raise
+            if halted.reason is not Reason.CANCELLED:
+                return GivenBack()
+        return self._off(recipe)
+
+    def _world(self) -> World:
+        return self.host.world(self.journal.tell, self.locks, self.attempt.halt)
+
+    def _ending(self, recipe: Recipe) -> Ending:
+        begun = self._sure(lambda: self._begin(recipe))
+        if self.job.restoring and not self._is_recorded(recipe):
+            return self._back(recipe, _remembered(self.job))
+        if self.job.cancel_requested_at is not None:
+            return self._called_off(recipe)
+        return self._ended(recipe, begun or self._forward(recipe))
+
+    def _off(self, recipe: Recipe) -> Ending:
+        """A cancel has halted it; what it takes to end it may be drained, and goes on later."""
+        try:
+            return self._called_off(recipe)
+        except Halted as halted:
+            if halted.reason is Reason.FENCED:
+                raise
+            return GivenBack()
+
+    def _called_off(self, recipe: Recipe) -> Ending:
+        """Nothing goes forward any more, unless it is recorded already: then a cancel is late."""
+        self.attempt.going_back()
+        if self._is_recorded(recipe):
+            return self._for_good(self._ended(recipe, self._forward(recipe)))
+        if self._may_have_switched(recipe):
+            return self._back(recipe, None)
+        self._clear(recipe)
+        return Cancelled(self._new_agent(recipe))
+
+    def _for_good(self, found: Ending) -> Ending:
+        """What was cancelled is not tried again, or each try would find the cancel and fail."""
+        return replace(found, switched=True) if isinstance(found, Failed) else found
+
+    def _forward(self, recipe: Recipe) -> HiveError | bool:
+        """Whether every step holds; False at a gate, else what went wrong."""
+        found = self._sure(lambda: run(recipe.plan(), self.world, self.journal))
+        if isinstance(found, HiveError):
+            self.journal.failed(found.message)
+        return found
+
+    def _ended(self, recipe: Recipe, found: HiveError | bool | None) -> Ending:
+        if found is False:
+            self._clear(recipe)
+            return Parked()
+        if not isinstance(found, HiveError):
+            result = self._sure(lambda: recipe.result(self.world))
+            self._clear(recipe)
+            return Failed(result) if isinstance(result, HiveError) else Finished(result)
+        if not self._may_have_switched(recipe) or self._is_worth_again(recipe, found):
+            self._clear(recipe)
+            return Failed(found, forget=self._new_agent(recipe))
+        if self._is_recorded(recipe):
+            return Failed(found, switched=True)
+        return self._back(recipe, found)
+
+    def _back(self, recipe: Recipe, error: HiveError | None) -> Ending:
+        """What was before is so again; `error` says why, or an operator's cancel does."""
+        self.attempt.going_back()
+        if not self.job.restoring:
+            said = CANCELLED if error is None else ending.trouble(error)
+            self._note(said)
+        first = len(recipe.plan())
+        found = self._sure(lambda: run(recipe.restore(), self.world, self.journal, first=first))
+        if isinstance(found, HiveError):
+            self.journal.failed(found.message)
+            return Failed(_not_restored(error, found), switched=True)
+        self._clear(recipe)
+        forget = self._new_agent(recipe)
+        if error is None or error.code == CANCELLED.code:
+            return Cancelled(forget)
+        return Failed(error, switched=True, forget=forget)
+
+    def _note(self, said: Trouble) -> None:
+        """From now on every attempt only restores."""
+
+        def noted() -> None:
+            host, job = self.host, self.job
+            with host.database.write() as session:
+                moves.make(
+                    session, job.id, RESTORE, now=host.clock.now(), attempt=job.attempt,
+                    restoring=True, error=said,
+                )  # fmt: skip
+
+        _surely(self.host, self.attempt, noted)
+
+    def _may_have_switched(self, recipe: Recipe) -> bool:
+        """This attempt, or one before it that was killed."""
+        return self.job.attempt > 1 or self._has_switched(recipe)
+
+    def _has_switched(self, recipe: Recipe) -> bool:
+        return self.journal.at >= switch_at(recipe.plan())
+
+    def _is_worth_again(self, recipe: Recipe, error: HiveError) -> bool:
+        switched = self._has_switched(recipe)
+        return ending.is_worth_again(self.job, error, self.host.failure_limit, switched=switched)
+
+    def _begin(self, recipe: Recipe) -> None:
+        clear_leftovers(self.world, recipe.agent)
+        if self.job.attempt > 1:
+            self.journal.begin()
+
+    def _clear(self, recipe: Recipe) -> None:
+        """What the steps left lying about; where that fails, the next attempt does it."""
+        if self.journal.at >= 0:
+            self._sure(lambda: clear_leftovers(self.world, recipe.agent))
+
+    def _is_recorded(self, recipe: Recipe) -> bool:
+        """Where meta cannot be read nothing is known to be recorded; the restore then says why."""
+        return self._sure(lambda: recipe.is_recorded(self.world)) is True
+
+    def _new_agent(self, recipe: Recipe) -> AgentName | None:
+        is_new = self._sure(lambda: recipe.left_nothing(self.world)) is True
+        return recipe.agent if is_new else None
+
+    def _sure(self, act: Callable[[], T]) -> T | HiveError:
+        """What `act` gives, or its trouble as ours: the row must be able to say whatever it is."""
+        try:
+            return act()
+        except FencedOut:
+            raise
+        except HiveError as error:
+            return error
+        except Exception as bug:  # noqa: BLE001 - see above
+            for line in "".join(traceback.format_exception(bug)).splitlines():
+                self.journal.tell(Stream.ERR, line)
+            said = f"{type(bug).__name__}: {bug}"
+            return Fault(said, hint="a bug in hive: `hive logs` of the job has all of it")
 
 
-def _error(
-    host: Host, job: Job, recipe: Recipe, world: World, journal: JobJournal
-) -> HiveError | None:
-    """What went wrong, when the way back is gone; None where every step holds."""
-    steps = recipe.plan()
-    begun = _sure(journal, lambda: _begin(world, recipe, journal))
-    if job.restoring:  # whatever could not be cleared: what was before must be so again
-        return _after(_remembered(job), _tried(recipe.restore(), world, journal, len(steps)))
-    error = begun or _tried(steps, world, journal)
-    if error and journal.at >= switch_at(steps) and not _is_recorded(recipe, world, journal):
-        _move(host, job, RESTORE, restoring=True, error=_as_json(error))
-        error = _after(error, _tried(recipe.restore(), world, journal, len(steps)))
-    _sure(journal, lambda: clear_leftovers(world, recipe.agent))  # else the next attempt does
-    return error
+def _written(
+    host: Host, heart: Heart, attempt: Attempt, found: Ending, goes_on: Callable[[], bool]
+) -> Job | None:
+    """The row says how it ended; the next of the lock, while the worker `goes_on`."""
 
+    def written(goes_on: Callable[[], bool]) -> Job | None:
+        job = attempt.job
+        with host.database.write() as session:
+            ended = ending.write(
+                session, job, found, failure_limit=host.failure_limit, now=host.clock.now()
+            )
+            log.info("job.moved job=%s state=%s attempt=%s", job.id, ended.state, job.attempt)
+            return next_claim(session, host, heart, job.lock) if goes_on() else None
 
-def _begin(world: World, recipe: Recipe, journal: JobJournal) -> None:
-    clear_leftovers(world, recipe.agent)
-    journal.begin()
-
-
-def _tried(
-    steps: tuple[Step, ...], world: World, journal: JobJournal, first: int = 0
-) -> HiveError | None:
-    """The error of the first step that cannot be made to hold, written down."""
-    error = _sure(journal, lambda: run(steps, world, journal, first=first))
-    if error:
-        journal.failed(error.message)
-    return error
-
-
-def _sure(journal: JobJournal, act: Callable[[], T]) -> T | HiveError:
-    """What `act` gives, or its trouble as ours: whatever it is, the row must be able to say so."""
     try:
-        return act()
-    except FencedOut:
-        raise
-    except HiveError as error:
-        return error
-    except Exception as bug:  # noqa: BLE001 - see above
-        for line in "".join(traceback.format_exception(bug)).splitlines():
-            journal.tell(Stream.ERR, line)
-        said = f"{type(bug).__name__}: {bug}"
-        return Fault(said, hint="a bug in hive: `hive logs` of the job has all of it")
+        return _surely(host, attempt, lambda: written(goes_on))
+    except Transient as error:
+        if error.code != moves.RACED:
+            raise
+    return _surely(host, attempt, lambda: written(bool))
 
 
-def _is_recorded(recipe: Recipe, world: World, journal: JobJournal) -> bool:
-    """Where meta cannot be read nothing is known to be recorded; the restore then says why."""
-    return _sure(journal, lambda: recipe.is_recorded(world)) is True
+def _surely(host: Host, attempt: Attempt, write: Callable[[], T]) -> T:
+    """Written, as soon as the database takes it; while the lease holds, nobody else can.
+
+    Raises `FencedOut` when the job is another attempt's, and what the database said last when the
+    lease ends before it answers: the row still says `running`, and who gets the lock next goes on.
+    """
+    wait = FIRST_WAIT
+    while True:
+        try:
+            return write()
+        except IllegalMove as moved:
+            raise FencedOut(moved.message) from moved
+        except Transient as error:
+            if error.code == moves.RACED or not attempt.has_lease:
+                raise
+            log.warning("job.not-written job=%s because=%s", attempt.job.id, error.message)
+        host.clock.sleep(wait)
+        wait = min(2 * wait, PATIENCE)
 
 
-def _after(error: HiveError, failed: HiveError | None) -> HiveError:
-    """The error that the job ends with, when the restore has `failed`, or has not."""
-    if failed is None:
-        return error
+def _not_restored(error: HiveError | None, failed: HiveError) -> Fault:
+    why = CANCELLED.message if error is None else error.message
     return Fault(
-        f"{error.message}; and then what was before could not be restored: {failed.message}",
+        f"{why}; and then what was before could not be restored: {failed.message}",
         code="not-restored",
         hint=failed.hint or "look at the container, then run it again",
     )
-
-
-def _fail(host: Host, job: Job, error: HiveError, *, forget: AgentName | None = None) -> None:
-    """The row says why. An agent of which nothing was made is forgotten in the same moment."""
-    _move(host, job, FAIL, forget=forget, error=_as_json(error))
-
-
-def _move(
-    host: Host, job: Job, move: Move, *, forget: AgentName | None = None, **also: object
-) -> None:
-    """Made with the attempt, the fence; raises `FencedOut` when the job is another attempt's."""
-    now = host.clock.now()
-    if move.end in ENDED:
-        also["finished_at"] = now
-    elif move.end is JobState.QUEUED:
-        also["queued_at"] = now
-    try:
-        with host.database.write() as session:
-            jobs.make(session, job.id, move, attempt=job.attempt, **also)
-            if forget is not None:
-                agents.forget(session, job.node, forget)
-    except IllegalMove as moved:
-        raise FencedOut(moved.message) from moved
-
-
-def _agent(host: Host, job: Job) -> Agent:
-    with host.database.read() as session:
-        agent = agents.find(session, job.node, job.agent) if job.agent else None
-    if agent is None:
-        raise Fault(f"job {job.id} is about an agent that has no row: {job.agent}")
-    return agent
-
-
-def _as_json(error: HiveError) -> dict[str, str]:
-    return {"code": error.code, "message": error.message, "hint": error.hint}
 
 
 def _remembered(job: Job) -> HiveError:

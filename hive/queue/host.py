@@ -6,12 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hive.adapters.clock import Clock
+from hive.adapters.halt import Halt
 from hive.adapters.locks import Locks
 from hive.adapters.shell import Tell
 from hive.adapters.world import World
 from hive.domain.agent import AgentSettings
+from hive.domain.job import Job
 from hive.domain.layout import Layout
 from hive.domain.names import NodeName
+from hive.domain.worker import Process
+from hive.jobs.recipe import Recipe
+from hive.queue.bell import Bell
 from hive.store.session import Database
 
 
@@ -23,9 +28,23 @@ class Host:
     layout: Layout
     database: Database
     clock: Clock
-    worker: str
-    """This process, as the rows name it."""
+    process: Process
+    """This one."""
+    version: str
     defaults: AgentSettings
     """Of an agent that is new."""
-    world: Callable[[Tell, Locks], World]
-    """A world for one job: its programs tell it their lines, and hold its locks."""
+    failure_limit: int
+    """Transient failures after which a job ends failed."""
+    log_limit: int
+    """Bytes of a job's log."""
+    bell: Bell
+    """Rung after a commit that left something to do."""
+    recipe: Callable[[Job], Recipe]
+    """What a job does, with what the database knows of its agent handed in."""
+    world: Callable[[Tell, Locks, Halt], World]
+    """A world for one attempt: its programs tell it their lines, hold its locks, and halt."""
+
+    @property
+    def worker(self) -> str:
+        """This process, as the rows name it."""
+        return self.process.id

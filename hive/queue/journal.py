@@ -10,6 +10,7 @@ from hive.adapters.clock import Clock
 from hive.adapters.shell import Stream
 from hive.domain.job import Job, StepRecord, StepState
 from hive.errors import FencedOut, HiveError
+from hive.queue.attempt import Attempt
 from hive.queue.lines import LineWriter
 from hive.steps.step import Differs, Holds, Step, name_of
 from hive.store import steps
@@ -27,6 +28,9 @@ class JobJournal:
     clock: Clock
     job: Job
     lines: LineWriter
+    attempt: Attempt
+    firm_at: int = 0
+    """From this position on no more urgent job is made way for."""
     at: int = -1
     """The position of the step that was last looked at; -1 before the first."""
     name: str = ""
@@ -45,6 +49,8 @@ class JobJournal:
             steps.clear(session, self.job.id, self.job.attempt)
 
     def looking(self, at: int, step: Step) -> None:
+        """Raises `Halted` when the attempt may not go on: then the step is not looked at."""
+        self.attempt.looking(firm=at >= self.firm_at)
         self.at, self.name = at, name_of(step)
         self._since, self._started_at = self.clock.monotonic(), self.clock.now()
 
@@ -59,15 +65,9 @@ class JobJournal:
         self._note(StepState.APPLIED, finding.because)
 
     def failed(self, because: str) -> None:
-        """Where the database does not take it, the job's own error still says so."""
         if self.at >= 0:
             self._note(StepState.FAILED, because)
-        try:
-            self._write()
-        except FencedOut:
-            raise
-        except HiveError as error:
-            log.warning("step.not-written job=%s because=%s", self.job.id, error.message)
+        self._write()
 
     def flush(self) -> None:
         """All that was told so far is written: who sees a job's end sees what came before it."""
@@ -80,15 +80,25 @@ class JobJournal:
         self._noted.append((record, self._started_at or self.clock.now()))
 
     def _write(self) -> None:
-        """What held or was applied is written with the next step that takes time, or at the end."""
-        noted, self._noted = self._noted, []
-        if not noted:
+        """What held or was applied is written with the next step that takes time, or at the end.
+
+        Steps are for people to see: a database that does not take them is not in the job's way.
+        """
+        if not self._noted:
             return
+        try:
+            mine = self._recorded()
+        except HiveError as error:
+            log.warning("steps.not-written job=%s because=%s", self.job.id, error.message)
+            return
+        self._noted.clear()
+        if not all(mine):
+            raise FencedOut(f"job {self.job.id} was taken over after attempt {self.job.attempt}")
+
+    def _recorded(self) -> list[bool]:
         job = self.job
         with self.database.progress() as session:
-            mine = [
+            return [
                 steps.record(session, job.id, job.attempt, record, started_at=since)
-                for record, since in noted
+                for record, since in self._noted
             ]
-        if not all(mine):
-            raise FencedOut(f"job {job.id} was taken over after attempt {job.attempt}")

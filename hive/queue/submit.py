@@ -1,30 +1,45 @@
-"""Accepted means durable: the job, and what it wants of its agent, in one transaction."""
+"""Accepted means durable: the row first, with what it wants of its agent; the bell after that."""
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from hive.domain.agent import Agent
-from hive.domain.job import Job, JobId, NewJob
-from hive.store import agents, jobs
-from hive.store.session import Database
+from hive.domain.job import LIVE, Job, JobId, NewJob
+from hive.queue.host import Host
+from hive.store import agents, jobs, moves, verdicts
 
 
-def submit(database: Database, new: NewJob, agent: Agent, *, now: datetime) -> tuple[Job, bool]:
+def submit(host: Host, new: NewJob, agent: Agent | None = None) -> tuple[Job, bool]:
     """The job and whether it is new: equal work that is live already is that job.
 
-    Raises `Refused`, code `port-taken`, when another agent has the port.
+    A newer one of a series takes the place of those that wait. Raises `Refused`, code
+    `port-taken`, when another agent has the port.
     """
-    with database.write() as session:
+    now = host.clock.now()
+    with host.database.write() as session:
         job, is_new = jobs.submit(session, new, now=now)
-        if is_new:
+        if is_new and agent is not None:
             agents.put(session, agent, now=now)
+        if is_new and new.series is not None:
+            verdicts.supersede(session, job, now=now)
+    host.bell.ring(job.node, job.id)
     return job, is_new
 
 
-def retry(database: Database, job_id: JobId, agent: Agent, *, now: datetime) -> Job:
+def retry(host: Host, job_id: JobId, agent: Agent | None = None) -> Job:
     """The job, queued again; a row of its agent that went with it comes back."""
-    with database.write() as session:
-        job = jobs.retry(session, job_id, now=now)
-        agents.put(session, agent, now=now)
+    now = host.clock.now()
+    with host.database.write() as session:
+        job = moves.retry(session, job_id, now=now)
+        if agent is not None:
+            agents.put(session, agent, now=now)
+    host.bell.ring(job.node, job.id)
+    return job
+
+
+def cancel(host: Host, job_id: JobId) -> Job:
+    """The job: cancelled, or with the cancel on its row for its worker to see."""
+    with host.database.write() as session:
+        job = verdicts.cancel(session, job_id, now=host.clock.now())
+    if job.state in LIVE:
+        host.bell.ring(job.node, job.id)
     return job

@@ -11,7 +11,7 @@ from hive.adapters.world import World
 from hive.domain import conf
 from hive.domain.agent import Agent, AgentSettings, Desired
 from hive.domain.job import Job, JobId, NewJob
-from hive.domain.names import AgentName
+from hive.domain.names import AgentName, NodeName
 from hive.domain.ports import port_of
 from hive.errors import Fault, NotFound, Refused
 from hive.jobs.catalog import lock_of
@@ -27,41 +27,56 @@ from hive.steps.step import Finding, name_of
 from hive.store import agents, jobs
 
 
-def spawn(host: Host, name: AgentName, *, requested_by: str) -> tuple[Job, bool]:
-    """Accept a spawn; the job and whether it is new. Refused before anything is written down."""
-    world = written_to(host)
-    agent = _wanted(host, name)
-    _refuse_early(world, agent)
-    number_above_tags(host, world)
+def spawn(
+    host: Host,
+    name: AgentName,
+    *,
+    requested_by: str,
+    key: str | None = None,
+    node: NodeName | None = None,
+) -> tuple[Job, bool]:
+    """Accept a spawn; the job and whether it is new. Refused before anything is written down.
+
+    For another node it is only written down: what stands in its way there, its job will say.
+    """
+    where = node or host.node
+    agent = _wanted(host, name, where)
+    if where == host.node:
+        world = written_to(host)
+        _refuse_early(world, agent)
+        number_above_tags(host, world, name)
     new = NewJob(
         kind=Spawn.kind,
-        node=host.node,
+        node=where,
         agent=name,
         ask={},
-        lock=lock_of(host.node, name),
+        lock=lock_of(where, name),
         requested_by=requested_by,
-        unique_key=f"{Spawn.kind}:{host.node}/{name}",
+        unique_key=f"{Spawn.kind}:{where}/{name}",
+        idempotency_key=key,
     )
-    return submit.submit(host.database, new, agent, now=host.clock.now())
+    return submit.submit(host, new, agent)
 
 
 def retry(host: Host, job_id: JobId) -> Job:
     """Queue a failed or cancelled job again; the same number, the next attempt."""
-    world = written_to(host)
     with host.database.read() as session:
         job = jobs.find(session, job_id)
-    refuse_elsewhere(host, job)
     if job.agent is None:
         raise Fault(f"job {job.id} has no agent")
-    agent = _wanted(host, job.agent)
-    _refuse_early(world, agent)
-    return submit.retry(host.database, job_id, agent, now=host.clock.now())
+    agent = _wanted(host, job.agent, job.node)
+    if job.node == host.node:
+        _refuse_early(written_to(host), agent)
+    return submit.retry(host, job_id, agent)
 
 
-def plan_spawn(host: Host, name: AgentName) -> list[tuple[str, Finding]]:
+def plan_spawn(
+    host: Host, name: AgentName, *, node: NodeName | None = None
+) -> list[tuple[str, Finding]]:
     """What a spawn would find right now, step by step; nothing is touched."""
+    refuse_elsewhere(host, node or host.node, "this looks at a host")
     world = looked_at(host)
-    agent = _wanted(host, name)
+    agent = _wanted(host, name, host.node)
     recipe = Spawn(name, agent.settings, agent.desired, JobId(0))
     return [(name_of(step), finding) for step, finding in preview(recipe.plan(), world)]
 
@@ -79,12 +94,12 @@ def show(host: Host, name: AgentName) -> AgentView:
     return found
 
 
-def _wanted(host: Host, name: AgentName) -> Agent:
+def _wanted(host: Host, name: AgentName, node: NodeName) -> Agent:
     """The agent as a spawn leaves its row: its own settings where it has some."""
     with host.database.read() as session:
-        known = agents.find(session, host.node, name)
+        known = agents.find(session, node, name)
     settings = known.settings if known else host.defaults
-    return Agent(host.node, name, port_of(name), Desired.RUNNING, settings)
+    return Agent(node, name, port_of(name), Desired.RUNNING, settings)
 
 
 def _refuse_early(world: World, agent: Agent) -> None:

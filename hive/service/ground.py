@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from hive.adapters.halt import Halt
 from hive.adapters.locks import Locks
 from hive.adapters.shell import silent
 from hive.adapters.world import World
 from hive.domain.job import JobId
+from hive.domain.names import AgentName
 from hive.errors import Refused
 from hive.queue.host import Host
 from hive.store import jobs
@@ -13,7 +15,7 @@ from hive.store import jobs
 
 def looked_at(host: Host) -> World:
     """This host, to look at. hive never pretends unasked."""
-    world = host.world(silent, Locks())
+    world = host.world(silent, Locks(), Halt())
     if not world.containers.can_be_here():
         raise Refused(
             "this machine has no nixos-container",
@@ -33,13 +35,17 @@ def written_to(host: Host) -> World:
     return world
 
 
-def number_above_tags(host: Host, world: World) -> None:
-    """A new database's jobs are numbered above every job that a tag of an applied repo names."""
+def number_above_tags(host: Host, world: World, agent: AgentName | None = None) -> None:
+    """Jobs are numbered above every job that a tag names: of `agent`'s repo, or of all.
+
+    A new database knows no numbers, and an old one that was put back knows too few: a number that
+    is given twice would want a tag that is there already.
+    """
     with host.database.read() as session:
-        if jobs.highest(session):
-            return
-    highest = max((_highest_tag(world, name) for name in _applied(world)), default=0)
-    if highest:
+        given = jobs.highest(session)
+    names = (str(agent),) if agent and given else _applied(world)
+    highest = max((_highest_tag(world, name) for name in names), default=0)
+    if highest > given:
         with host.database.write() as session:
             jobs.start_above(session, JobId(highest))
 

@@ -6,8 +6,11 @@ from collections.abc import Callable
 
 from hive.domain.job import Job, JobId, JobState, LogLine
 from hive.domain.names import AgentName
-from hive.queue.drive import EVERY, PENDING, drive, find
+from hive.queue import drive, submit
+from hive.queue.drive import EVERY, PENDING, find
 from hive.queue.host import Host
+from hive.queue.traces import Traces
+from hive.service.fleet import hindrances
 from hive.service.ground import written_to
 from hive.service.views import JobView
 from hive.store import jobs, logs, steps
@@ -15,7 +18,8 @@ from hive.store import jobs, logs, steps
 
 def show(host: Host, job_id: JobId) -> JobView:
     with host.database.read() as session:
-        return JobView(jobs.find(session, job_id), tuple(steps.of(session, job_id)))
+        job, done = jobs.find(session, job_id), tuple(steps.of(session, job_id))
+    return JobView(job, done, hindrances(host).of(job))
 
 
 def listed(
@@ -29,13 +33,33 @@ def listed(
     """Newest first."""
     with host.database.read() as session:
         found = jobs.listed(session, state=state, agent=agent, kind=kind, limit=limit)
-        return [JobView(job, tuple(steps.of(session, job.id))) for job in found]
+        done = steps.of_all(session, [job.id for job in found])
+    hinder = hindrances(host)
+    return [JobView(job, done.get(job.id, ()), hinder.of(job)) for job in found]
 
 
 def run(host: Host, job_id: JobId, *, until: Callable[[], bool] = lambda: False) -> Job:
-    """Work on a job in this process, until it has ended or waits."""
-    written_to(host)
-    return drive(host, job_id, until=until)
+    """See a job to its end or its gate: worked on in this process, unless others are at it."""
+    if find(host, job_id).node == host.node:
+        written_to(host)
+    return drive.drive(host, job_id, until=until)
+
+
+def refuse_elsewhere(host: Host, job: Job) -> None:
+    drive.refuse_elsewhere(host, job.node, f"job {job.id} is worked on where its agent lives")
+
+
+def is_served(host: Host) -> bool:
+    """A worker of this node takes what is due by itself."""
+    return drive.is_served(host)
+
+
+def cancel(host: Host, job_id: JobId) -> Job:
+    """The job: cancelled, or about to be by its worker. Raises `IllegalMove` for what has ended."""
+    job = submit.cancel(host, job_id)
+    if job.state is JobState.CANCELLED and job.node == host.node:
+        Traces(host).run_once(host.clock.now())
+    return job
 
 
 def wait(host: Host, job_id: JobId) -> Job:

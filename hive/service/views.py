@@ -18,6 +18,8 @@ class JobView:
 
     job: Job
     steps: tuple[StepRecord, ...]
+    note: str | None = None
+    """What keeps it from going on just now."""
 
     def as_json(self) -> dict[str, Any]:
         job, error = self.job, self.job.error
@@ -35,6 +37,15 @@ class JobView:
             "created_at": instant(job.created_at),
             "started_at": instant(job.started_at),
             "finished_at": instant(job.finished_at),
+            "note": self.note,
+            "failures": job.failures,
+            "losses": job.losses,
+            "restoring": job.restoring,
+            "worker": job.worker,
+            "parent": job.parent_id,
+            "superseded_by": job.superseded_by,
+            "run_at": instant(job.run_at),
+            "cancel_requested_at": instant(job.cancel_requested_at),
         }
 
 

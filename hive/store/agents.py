@@ -7,12 +7,11 @@ from typing import Any, Final, cast
 
 from sqlalchemy import Row, Table, delete, select, text, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
 from hive.domain.agent import Agent, AgentSettings, Desired
 from hive.domain.names import AgentName, NodeName
 from hive.errors import Refused
-from hive.store.session import guarded, insert_into
+from hive.store.session import Session, guarded, insert_into
 from hive.store.tables import PORT_TAKEN_ONLY, AgentRow
 
 AGENTS: Final = cast(Table, AgentRow.__table__)

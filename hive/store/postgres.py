@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 DRIVER: Final = "postgresql+psycopg"
 DEADLINE: Final = "-c statement_timeout=10s"
 DEFAULTS: Final = {"connect_timeout": "10", "application_name": "hive"}
+
+USED: Final = "hive.used"
+IDLE: Final = 1.0  #: seconds
 
 BEGIN: Final = {
     "progress": "SET LOCAL synchronous_commit = off",
@@ -18,9 +25,17 @@ BEGIN: Final = {
 
 def engine_of(url: URL) -> Engine:
     query = {**DEFAULTS, **url.query, "options": f"{DEADLINE} {_options(url)}".strip()}
-    engine = create_engine(
-        url.set(drivername=DRIVER, query=query), pool_pre_ping=True, hide_parameters=True
-    )
+    engine = create_engine(url.set(drivername=DRIVER, query=query), hide_parameters=True)
+
+    @event.listens_for(engine, "checkout")
+    def _ping(connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
+        """One that has lain idle may be dead; one that was just in use is not asked."""
+        if time.monotonic() - record.info.get(USED, float("-inf")) > IDLE:
+            _refuse_dead(engine, connection)
+
+    @event.listens_for(engine, "checkin")
+    def _back(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+        record.info[USED] = time.monotonic()
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -29,6 +44,14 @@ def engine_of(url: URL) -> Engine:
             connection.exec_driver_sql(BEGIN[mode])
 
     return engine
+
+
+def _refuse_dead(engine: Engine, connection: DBAPIConnection) -> None:
+    """Raises what makes the pool take another one, a new one at last."""
+    try:
+        engine.dialect.do_ping(connection)
+    except engine.dialect.loaded_dbapi.Error as error:
+        raise DisconnectionError(str(error)) from error
 
 
 def _options(url: URL) -> str:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
-from sqlalchemy import URL, Connection, Engine, Table, make_url
+from sqlalchemy import URL, Connection, Engine, NestedTransaction, Table, make_url, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
-from sqlalchemy.orm import Session
 
+from hive.domain.event import NewEvent
 from hive.errors import Refused
 from hive.store import postgres, sqlite
 from hive.store.trouble import ours
@@ -27,6 +28,33 @@ MODES: Final[Mapping[str, Mapping[str, object]]] = {
     "migrate": {},
     "read": {"postgresql_readonly": True},
 }
+
+
+class Session:
+    """One transaction, in which statements of SQLAlchemy's core are run.
+
+    The ORM's session maps objects; hive's rows are values, and it would cost as much as the
+    statements themselves.
+    """
+
+    __slots__ = ("_connection", "before_commit", "events", "execute", "scalar", "scalars")
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.execute = connection.execute
+        self.scalar = connection.scalar
+        self.scalars = connection.scalars
+        self.before_commit: list[Callable[[Session], None]] = []
+        """What is done last in a transaction that writes."""
+        self.events: list[NewEvent] = []
+        """What has happened in it."""
+
+    @property
+    def dialect(self) -> str:
+        return self._connection.dialect.name
+
+    def begin_nested(self) -> NestedTransaction:
+        return self._connection.begin_nested()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,26 +77,33 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """One transaction; after it, what was written is on the disk."""
-        with self._door("write") as engine, Session(engine) as session, session.begin():
+        with self._door("write") as engine, engine.begin() as connection:
+            session = Session(connection)
             yield session
+            for act in session.before_commit:
+                act(session)
 
     @contextmanager
     def progress(self) -> Iterator[Session]:
         """One transaction that a power cut, but no kill, may undo: for steps and log lines."""
-        with self._door("progress") as engine, Session(engine) as session, session.begin():
-            yield session
+        with self._door("progress") as engine, engine.begin() as connection:
+            yield Session(connection)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """One view of the database, which holds up no writer and writes nothing."""
-        with self._door("read") as engine, Session(engine) as session:
-            yield session
+        with self._door("read") as engine, engine.connect() as connection:
+            yield Session(connection)
 
     @contextmanager
     def migrate(self) -> Iterator[Connection]:
         """One transaction that changes tables: no deadline, and no cascade from a rebuilt one."""
         with self._door("migrate") as engine, engine.begin() as connection:
             yield connection
+
+    def changes(self) -> Changes | None:
+        """Whether anybody writes, for next to nothing; None where only a server could tell."""
+        return Changes(self) if self.dialect == "sqlite" else None
 
     def dispose(self) -> None:
         """Close every connection. The next use opens new ones."""
@@ -82,6 +117,24 @@ class Database:
             raise ours(error, self.engine.url, reading=mode == "read") from error
 
 
+class Changes:
+    """One connection of its own, which is asked whether others have committed since."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._version: int | None = None
+        self._connection: Connection | None = None
+
+    def seen(self) -> bool:
+        """True where something was committed since the last time, and the first time."""
+        with self._database._door("read") as engine:
+            if self._connection is None:
+                self._connection = engine.connect()
+            before = self._version
+            self._version = sqlite.data_version(self._connection)
+        return self._version != before
+
+
 def open_database(url: str) -> Database:
     """The database at `url`. Nothing is made, read or connected to before the first use."""
     parsed = _parsed(url)
@@ -93,8 +146,14 @@ def open_database(url: str) -> Database:
     return Database(engine, modes)
 
 
+def now(session: Session) -> datetime:
+    """What time it is for the database, on PostgreSQL."""
+    found: datetime = session.execute(text("SELECT clock_timestamp()")).scalar_one()
+    return found.astimezone(UTC)
+
+
 def dialect_of(session: Session) -> str:
-    return session.get_bind().dialect.name
+    return session.dialect
 
 
 def guarded(session: Session) -> AbstractContextManager[object]:

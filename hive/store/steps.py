@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, cast
 
 from sqlalchemy import ColumnElement, Select, Table, delete, literal, select, text
-from sqlalchemy.orm import Session
 
 from hive.domain.job import JobId, StepRecord
-from hive.store.session import insert_into
+from hive.store.session import Session, insert_into
 from hive.store.tables import RUNNING_ONLY, JobRow, StepRow
 
 STEPS: Final = cast(Table, StepRow.__table__)
@@ -43,6 +43,16 @@ def of(session: Session, job: JobId) -> list[StepRecord]:
     columns = (C.position, C.name, C.state, C.because, C.seconds)
     rows = session.execute(select(*columns).where(C.job_id == job).order_by(C.position))
     return [StepRecord(*row) for row in rows]
+
+
+def of_all(session: Session, jobs: Sequence[JobId]) -> dict[JobId, tuple[StepRecord, ...]]:
+    """Of each job that has any, in the order of its recipe."""
+    columns = (C.job_id, C.position, C.name, C.state, C.because, C.seconds)
+    wanted = select(*columns).where(C.job_id.in_(jobs)).order_by(C.job_id, C.position)
+    found: dict[JobId, tuple[StepRecord, ...]] = {}
+    for job, *row in session.execute(wanted):
+        found[job] = (*found.get(job, ()), StepRecord(*row))
+    return found
 
 
 def clear(session: Session, job: JobId, attempt: int) -> None:

@@ -22,6 +22,7 @@ from sqlalchemy import (
     MetaData,
     Text,
     TypeDecorator,
+    false,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -30,8 +31,10 @@ from typing_extensions import override
 
 from hive.domain.agent import Desired
 from hive.domain.job import LIVE, JobState, StepState
+from hive.domain.worker import Role
 
 AnyType = TypeEngine[Any] | type[TypeEngine[Any]]
+BIG = BigInteger().with_variant(Integer, "sqlite")
 
 
 class Instant(TypeDecorator[datetime]):
@@ -95,6 +98,8 @@ def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Inde
 QUEUED_ONLY = "state = 'queued'"
 RUNNING_ONLY = "state = 'running'"
 LIVE_ONLY = among("state", LIVE)
+SERIES_LIVE_ONLY = f"series IS NOT NULL AND {LIVE_ONLY}"
+PRUNABLE_ONLY = "pruned = false AND finished_at IS NOT NULL"
 PORT_TAKEN_ONLY = "desired != 'destroyed'"
 
 
@@ -113,6 +118,8 @@ class JobRow(Base):
         _partial("ix_jobs_tag_due", "node", "id", where="tag_due IS NOT NULL"),
         _partial("ix_jobs_parent_id", "parent_id", where="parent_id IS NOT NULL"),
         _partial("ix_jobs_superseded_by", "superseded_by", where="superseded_by IS NOT NULL"),
+        _partial("ix_jobs_prunable", "finished_at", where=PRUNABLE_ONLY),
+        _partial("ix_jobs_series_live", "series", "id", where=SERIES_LIVE_ONLY),
         Index(None, "agent", "id"),
         Index(None, "agent", "state", "id"),
         Index(None, "state", "id"),
@@ -141,6 +148,8 @@ class JobRow(Base):
     cancel_requested_at: Mapped[datetime | None]
     tag_due: Mapped[str | None]  #: the verdict whose tag maintenance has yet to plant
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("jobs.id"))
+    series: Mapped[str | None]
+    at_once: Mapped[int | None]  #: how many of its children may run at a time
     superseded_by: Mapped[int | None] = mapped_column(ForeignKey("jobs.id"))
     approved_at: Mapped[datetime | None]
     approved_by: Mapped[str | None]
@@ -152,6 +161,8 @@ class JobRow(Base):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     queued_at: Mapped[datetime]
+    #: Prune has been here: of this job only the row is left.
+    pruned: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class AgentRow(Base):
@@ -189,12 +200,62 @@ class LogLineRow(Base):
     __tablename__ = "log_lines"
     __table_args__ = (Index(None, "job_id", "seq"), {"sqlite_autoincrement": True})
 
-    seq: Mapped[int] = mapped_column(
-        BigInteger().with_variant(Integer, "sqlite"), Identity(), primary_key=True
-    )
+    seq: Mapped[int] = mapped_column(BIG, Identity(), primary_key=True)
     job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
     attempt: Mapped[int]
     step: Mapped[str]
     stream: Mapped[str]
     at: Mapped[datetime]
     text: Mapped[str]
+
+
+class LogCutRow(Base):
+    """What was cut out of the middle of a job's log."""
+
+    __tablename__ = "log_cuts"
+
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    after_seq: Mapped[int] = mapped_column(BIG)  #: the last line before the cut
+    until_seq: Mapped[int] = mapped_column(BIG)  #: the last one in it; the line there says so
+    lines: Mapped[int] = mapped_column(BIG)
+    bytes: Mapped[int] = mapped_column(BIG)
+
+
+class EventRow(Base):
+    __tablename__ = "events"
+    __table_args__ = (Index(None, "job_id", "seq"), {"sqlite_autoincrement": True})
+
+    seq: Mapped[int] = mapped_column(BIG, Identity(), primary_key=True)
+    at: Mapped[datetime]
+    kind: Mapped[str]
+    job_id: Mapped[int | None]
+    node: Mapped[str]
+    agent: Mapped[str | None]
+    data: Mapped[dict[str, Any]]
+
+
+class WorkerRow(Base):
+    __tablename__ = "workers"
+    __table_args__ = (CheckConstraint(among("role", Role), name="role"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    node: Mapped[str]
+    role: Mapped[Role] = mapped_column(_one_of(Role))
+    pid: Mapped[int]
+    started: Mapped[str]
+    boot: Mapped[str]
+    namespace: Mapped[str]
+    version: Mapped[str]
+    concurrency: Mapped[int]
+    draining: Mapped[bool]
+    since: Mapped[datetime]
+    beat_at: Mapped[datetime]
+
+
+class NodeRow(Base):
+    __tablename__ = "nodes"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    seen_at: Mapped[datetime | None]
+    paused_at: Mapped[datetime | None]
+    paused_by: Mapped[str | None]

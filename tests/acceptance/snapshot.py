@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hive import bootstrap
+from hive.adapters.halt import Halt
 from hive.adapters.locks import Locks
 from hive.adapters.shell import LocalShell, silent
 from hive.adapters.world import World
@@ -38,7 +39,7 @@ def snapshot(state: Path) -> dict[str, Any]:
     database = open_database(settings.database_url)
     try:
         host = bootstrap.host(settings, env, database)
-        world = host.world(silent, Locks())
+        world = host.world(silent, Locks(), Halt())
         seen = _Seen(state, world, dict(_names(state, world)))
         return {
             "files": dict(seen.files()),

@@ -6,15 +6,12 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from threading import Event, Thread
-from typing import Any, ClassVar, Final, cast
+from typing import Any, ClassVar, Final
 
 import pytest
-from sqlalchemy.orm import Session
 from typing_extensions import override
 
 from hive.adapters.clock import SystemClock, wait_until
@@ -25,20 +22,22 @@ from hive.domain.job import FAIL, FINISH, Job, JobId, JobState, LogLine, NewJob,
 from hive.domain.names import AgentName
 from hive.domain.ports import port_of
 from hive.domain.target import AppliedMain
+from hive.domain.worker import Role
 from hive.errors import Fault, HiveError, IllegalMove, Refused, Transient
 from hive.jobs import catalog
 from hive.queue.claim import claim, locked
 from hive.queue.drive import drive, find
 from hive.queue.execute import execute
+from hive.queue.heartbeat import Heart
 from hive.queue.host import Host
-from hive.queue.lines import HELD, LineWriter
 from hive.queue.submit import submit
 from hive.service import agents as agents_service
 from hive.steps.container import ProfileSet
 from hive.steps.step import Differs, Finding, Holds, Step
-from hive.store import agents, jobs, logs, migrate, steps
-from hive.store.logs import NewLine
-from hive.store.session import Database
+from hive.store import agents, jobs, logs, migrate, moves, steps
+from hive.store.session import Session
+from hive.testing import FakeClock
+from tests.contract.store_samples import NOW
 from tests.pretend import ALICE, Pretend, a_pretend_host
 
 LOCK: Final = catalog.lock_of
@@ -164,11 +163,12 @@ class Bench:
 
     def attempt(self) -> None:
         """One claim, and what comes of it."""
-        with locked(self.host, ALICE) as locks:
+        lock = LOCK(self.host.node, ALICE)
+        with Heart(self.host, Role.COMMAND) as heart, locked(self.host, lock) as locks:
             assert locks is not None
-            job = claim(self.host, LOCK(self.host.node, ALICE))
+            job = claim(self.host, heart, lock)
             assert job is not None
-            execute(self.host, job, locks)
+            execute(self.host, heart, job, locks)
 
     def stolen(self, job: Job) -> None:
         """Someone else has the next attempt."""
@@ -178,23 +178,20 @@ class Bench:
 
 def taken_over(session: Session, host: Host, job: Job) -> None:
     now = host.clock.now()
-    seen = jobs.find(session, job.id).attempt
-    thief = jobs.take_over(
-        session, job.id, seen_attempt=seen, worker="thief", now=now, leased_until=now
-    )
-    assert thief is not None
+    assert moves.rescue(session, jobs.find(session, job.id), now=now)
+    assert moves.claim(session, job.lock, worker="thief", now=now, leased_until=now)
 
 
 def submitted(host: Host) -> Job:
     agent = Agent(host.node, ALICE, port_of(ALICE), Desired.RUNNING, AgentSettings())
     new = NewJob("files", host.node, ALICE, {}, LOCK(host.node, ALICE), "test")
-    job, _ = submit(host.database, new, agent, now=host.clock.now())
+    job, _ = submit(host, new, agent)
     return job
 
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    with a_pretend_host(tmp_path) as pretend:
+    with a_pretend_host(tmp_path, HIVE_FAILURE_LIMIT="1") as pretend:
         migrate.upgrade(pretend.host.database)
         yield Bench(pretend, monkeypatch)
 
@@ -380,14 +377,14 @@ def test_a_job_that_ended_meanwhile_stays_ended(bench: Bench) -> None:
 
     def end() -> None:
         with bench.host.database.write() as session:
-            jobs.make(session, job.id, FAIL, error={"code": "x", "message": "y"})
+            moves.make(session, job.id, FAIL, now=NOW, error={"code": "x", "message": "y"})
 
     bench.recipe(tells=end)
     job = bench.submit()
     bench.attempt()
     assert bench.job(job).state is JobState.FAILED
     with pytest.raises(IllegalMove), bench.host.database.write() as session:
-        jobs.make(session, job.id, FINISH)
+        moves.make(session, job.id, FINISH, now=NOW)
 
 
 # The way back
@@ -479,11 +476,13 @@ def test_a_killed_attempt_that_had_switched_is_followed_by_one_that_goes_forward
 
 
 def test_a_database_that_takes_no_move_leaves_the_job_to_the_next_attempt(bench: Bench) -> None:
+    """It is asked again for as long as the lease holds: by this clock, in no time."""
+    bench.pretend.host = replace(bench.host, clock=FakeClock(bench.host.clock.now()))
     recipe = bench.recipe()
     job = bench.submit()
     with bench.patch.context() as patch:
         away = Transient("the database is away", code="database-unavailable")
-        patch.setattr(jobs, "make", lambda *_, **__: raising(away)())
+        patch.setattr(moves, "make", lambda *_, **__: raising(away)())
         with pytest.raises(Transient, match="away"):
             drive(bench.host, job.id)
     assert bench.job(job).state is JobState.RUNNING
@@ -533,7 +532,8 @@ def test_who_gets_the_lock_of_a_running_job_takes_it_over(bench: Bench) -> None:
     bench.recipe()
     job, now = bench.submit(), bench.host.clock.now()
     with bench.host.database.write() as session:
-        jobs.claim(session, job.id, worker="dead", now=now, leased_until=now + timedelta(hours=1))
+        until = now + timedelta(hours=1)
+        assert moves.claim(session, job.lock, worker="dead", now=now, leased_until=until)
     ended = drive(bench.host, job.id)
     assert (ended.state, ended.attempt) == (JobState.SUCCEEDED, 2)
 
@@ -620,93 +620,3 @@ def test_what_a_killed_worker_left_running_is_ended_before_the_next_attempt_work
     ended = drive(bench.host, job.id)
     assert (ended.state, ended.attempt) == (JobState.SUCCEEDED, 2)
     assert seen == [False]
-
-
-# The lines
-
-
-def lines_of(database: Database, job: Job) -> list[str]:
-    with database.read() as session:
-        return [line.text for line in logs.of(session, job.id, limit=100_000)]
-
-
-def a_line(job: Job, text: str) -> NewLine:
-    return NewLine(job.id, 1, "Step", "out", SystemClock().now(), text)
-
-
-def test_lines_from_many_threads_are_all_written_each_threads_in_order(bench: Bench) -> None:
-    job = bench.submit()
-    writer = LineWriter(bench.host.database)
-
-    def tell(who: int) -> None:
-        for number in range(500):
-            writer.add(a_line(job, f"{who} {number}"))
-
-    threads = [Thread(target=tell, args=(who,)) for who in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    writer.close()
-    written = lines_of(bench.host.database, job)
-    for who in range(4):
-        assert [line for line in written if line.startswith(f"{who} ")] == [
-            f"{who} {number}" for number in range(500)
-        ]
-
-
-@dataclass
-class Moody:
-    """A database that takes no lines until it is told to."""
-
-    database: Database
-    refused: Event = field(default_factory=Event)
-    takes: bool = False
-
-    @contextmanager
-    def progress(self) -> Iterator[Session]:
-        if not self.takes:
-            self.refused.set()
-            raise Transient("it is away")
-        with self.database.progress() as session:
-            yield session
-
-
-def test_lines_wait_for_a_database_that_is_away(bench: Bench) -> None:
-    job, moody = bench.submit(), Moody(bench.host.database)
-    writer = LineWriter(cast(Database, moody))
-    writer.add(a_line(job, "one"))
-    assert moody.refused.wait(SOON.total_seconds())
-    writer.add(a_line(job, "two"))
-    moody.takes = True
-    until(lambda: lines_of(bench.host.database, job) == ["one", "two"])
-    writer.add(a_line(job, "three"))
-    writer.close()
-    assert lines_of(bench.host.database, job) == ["one", "two", "three"]
-
-
-def test_while_the_database_is_away_the_oldest_lines_go_first_and_their_loss_is_told(
-    bench: Bench, caplog: pytest.LogCaptureFixture
-) -> None:
-    job, moody = bench.submit(), Moody(bench.host.database)
-    writer = LineWriter(cast(Database, moody))
-    for number in range(HELD + 3):
-        writer.add(a_line(job, str(number)))
-    assert moody.refused.wait(SOON.total_seconds())
-    moody.takes = True
-    writer.close()
-    written = lines_of(bench.host.database, job)
-    assert written == [str(number) for number in range(HELD + 3)][-len(written) :]
-    assert len(written) >= HELD
-    if len(written) < HELD + 3:
-        assert f"lines.lost count={HELD + 3 - len(written)}" in caplog.text
-
-
-def test_a_database_that_stays_away_holds_up_nobody(
-    bench: Bench, caplog: pytest.LogCaptureFixture
-) -> None:
-    job = bench.submit()
-    writer = LineWriter(cast(Database, Moody(bench.host.database)))
-    writer.add(a_line(job, "lost"))
-    writer.close()
-    assert "lines.lost count=1" in caplog.text

@@ -6,7 +6,9 @@ import os
 import signal
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 
 from hive.adapters import shell as door
 from hive.adapters.clock import SystemClock, wait_until
+from hive.adapters.halt import Halt
 from hive.adapters.locks import Locks
 from hive.adapters.pipes import PIECE
 from hive.adapters.processes import is_alive, start_of
@@ -22,8 +25,10 @@ from hive.errors import (
     CommandFailed,
     CommandTimedOut,
     Fault,
+    Halted,
     HiveError,
     ProgramMissing,
+    Reason,
     Transient,
 )
 from hive.testing import FakeShell
@@ -448,3 +453,55 @@ def test_programs_run_side_by_side(log: Log) -> None:
     for thread in threads:
         thread.join()
     assert answers == {number: f"{number}\n" * 20 for number in range(8)}
+
+
+class Job:
+    """A thread that holds a lock of its own while its program runs."""
+
+    def __init__(self, path: Path, start: threading.Barrier) -> None:
+        self.path = path
+        self.opened: Counter[str] = Counter()
+        self._start = start
+        self._halt = Halt()
+        self._pids: list[int] = []
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def look(self) -> None:
+        soon(lambda: self._pids)
+        fds = Path(f"/proc/{self._pids[0]}/fd")
+        self.opened.update(str(fd.readlink()) for fd in fds.iterdir())
+
+    def end(self) -> None:
+        self._halt.stop(Reason.DRAINED, grace=SOON)
+        self._thread.join()
+
+    def _work(self) -> None:
+        locks = Locks()
+        shell = LocalShell({"PATH": PATH}, self._tell, locks, self._halt)
+        lock = locks.take(self.path, note_children=True)
+        assert lock is not None
+        self._start.wait()
+        with lock, suppress(Halted):
+            shell.run("sh", "-c", "echo $$; sleep 1000 & wait")
+
+    def _tell(self, stream: Stream, line: str) -> None:
+        if stream is Stream.OUT:
+            self._pids.append(int(line))
+
+
+def test_programs_side_by_side_have_no_descriptor_of_each_other(tmp_path: Path) -> None:
+    for turn in range(10):
+        start = threading.Barrier(4)
+        jobs = [Job(tmp_path / f"{turn}-{number}", start) for number in range(4)]
+        try:
+            for job in jobs:
+                job.look()
+        finally:
+            for job in jobs:
+                job.end()
+        pipes = sum((job.opened for job in jobs), Counter())
+        for job in jobs:
+            mine = [one for one in job.opened if one.startswith("pipe:")]
+            assert [pipes[one] for one in mine] == [1, 1]
+            assert sorted(job.opened - Counter(mine)) == ["/dev/null", str(job.path)]

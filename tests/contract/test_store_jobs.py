@@ -20,35 +20,31 @@ from hive.domain.job import (
 )
 from hive.domain.names import NodeName
 from hive.errors import Fault, IllegalMove, NotFound, Refused
-from hive.store import jobs
+from hive.store import jobs, moves
 from hive.store.session import Database
 from tests.contract.store_samples import (
     ALICE,
     BOB,
+    BOBS_LOCK,
+    EVEN_LATER,
     LATER,
     NODE,
     NOW,
     a_job,
     a_running_job,
     at_once,
+    found,
+    instant,
     new_job,
+    row,
 )
-
-
-def found(database: Database, job: JobId) -> Job:
-    with database.read() as session:
-        return jobs.find(session, job)
-
-
-def row(database: Database, job: JobId) -> dict[str, object]:
-    with database.read() as session:
-        result = session.execute(text("SELECT * FROM jobs WHERE id = :id"), {"id": job})
-        return dict(result.mappings().one())
 
 
 def test_a_submitted_job_reads_back_as_it_was_asked(database: Database) -> None:
     with database.write() as session:
-        job, is_new = jobs.submit(session, new_job(run_at=LATER, priority=3), now=NOW)
+        job, is_new = jobs.submit(
+            session, new_job(run_at=LATER, priority=3, series="spawn alice"), now=NOW
+        )
 
     assert is_new
     assert found(database, job.id) == job
@@ -64,9 +60,13 @@ def test_a_submitted_job_reads_back_as_it_was_asked(database: Database) -> None:
         losses=0,
         restoring=False,
         lock="agent:here/alice",
+        series="spawn alice",
         priority=3,
+        worker=None,
         cancel_requested_at=None,
         parent_id=None,
+        superseded_by=None,
+        approved_at=None,
         requested_by="uid:0",
         created_at=NOW,
         started_at=None,
@@ -117,10 +117,10 @@ def test_a_move_changes_the_state_and_what_goes_with_it(database: Database) -> N
     trouble = Trouble("build-failed", "nix said no", "look at agent.nix")
     with database.write() as session:
         job = a_running_job(session)
-        jobs.make(session, job.id, FAIL, attempt=1, error=trouble, finished_at=LATER)
+        ended = moves.make(session, job.id, FAIL, now=LATER, attempt=1, error=trouble)
 
-    ended = found(database, job.id)
     assert (ended.state, ended.error, ended.finished_at) == (JobState.FAILED, trouble, LATER)
+    assert found(database, job.id) == ended
 
 
 def test_what_does_not_end_running_has_neither_lease_nor_worker(database: Database) -> None:
@@ -129,7 +129,7 @@ def test_what_does_not_end_running_has_neither_lease_nor_worker(database: Databa
     assert row(database, job.id)["worker"] == "w1"
 
     with database.write() as session:
-        jobs.make(session, job.id, PARK, attempt=1)
+        moves.make(session, job.id, PARK, now=LATER, attempt=1)
 
     parked = row(database, job.id)
     assert (parked["worker"], parked["leased_until"]) == (None, None)
@@ -139,21 +139,21 @@ def test_an_illegal_move_says_what_the_job_is(database: Database) -> None:
     with database.write() as session:
         job = a_job(session)
     with database.write() as session, pytest.raises(IllegalMove) as refused:
-        jobs.make(session, job.id, APPROVE)
+        moves.make(session, job.id, APPROVE, now=NOW)
     assert refused.value.message == f"cannot approve job {job.id}: it is queued"
     assert found(database, job.id) == job
 
 
 def test_a_move_of_a_job_that_does_not_exist_is_not_found(database: Database) -> None:
     with database.write() as session, pytest.raises(NotFound):
-        jobs.make(session, JobId(4711), CANCEL)
+        moves.make(session, JobId(4711), CANCEL, now=NOW)
 
 
 def test_a_fenced_move_changes_nothing_and_names_both_attempts(database: Database) -> None:
     with database.write() as session:
         job = a_running_job(session)
     with database.write() as session, pytest.raises(IllegalMove, match="attempt 1, not 7"):
-        jobs.make(session, job.id, FINISH, attempt=7, result={"ok": True})
+        moves.make(session, job.id, FINISH, now=LATER, attempt=7, result={"ok": True})
     assert found(database, job.id) == job
 
 
@@ -164,7 +164,7 @@ def test_of_many_that_move_one_job_one_does(database: Database) -> None:
     def finish(_: int) -> bool:
         try:
             with database.write() as session:
-                jobs.make(session, job.id, FINISH, attempt=1, finished_at=NOW)
+                moves.make(session, job.id, FINISH, now=NOW, attempt=1)
         except IllegalMove:
             return False
         return True
@@ -175,14 +175,14 @@ def test_of_many_that_move_one_job_one_does(database: Database) -> None:
 def test_a_json_null_is_no_value_at_all(database: Database) -> None:
     with database.write() as session:
         job = a_running_job(session)
-        jobs.make(session, job.id, AGAIN, error=None, result=None, run_at=LATER)
+        moves.make(session, job.id, AGAIN, now=NOW, error=None, result=None, run_at=LATER)
     assert (row(database, job.id)["error"], row(database, job.id)["seen"]) == (None, None)
 
 
 def test_jobs_are_listed_newest_first_and_by_what_is_asked(database: Database) -> None:
     with database.write() as session:
-        first = a_job(session)
-        second = a_job(session, agent=BOB, kind="apply")
+        first = a_job(session, lock="base:here")
+        second = a_job(session, agent=BOB, kind="apply", lock=BOBS_LOCK)
         third = a_running_job(session, kind="apply")
         everything = jobs.listed(session)
         assert [job.id for job in everything] == [third.id, second.id, first.id]
@@ -195,11 +195,12 @@ def test_jobs_are_listed_newest_first_and_by_what_is_asked(database: Database) -
 
 def test_the_live_jobs_of_an_agent_are_those_that_have_not_ended(database: Database) -> None:
     with database.write() as session:
-        ended, queued, running = a_job(session), a_job(session), a_running_job(session)
+        ended = a_job(session)
+        moves.make(session, ended.id, CANCEL, now=NOW)
+        running, queued = a_running_job(session), a_job(session)
         a_job(session, agent=BOB)
         a_job(session, node=NodeName("elsewhere"))
-        jobs.make(session, ended.id, CANCEL)
-        assert jobs.live_of(session, NODE, ALICE) == [queued, running]
+        assert jobs.live_of(session, NODE, ALICE) == [running, queued]
 
 
 def test_an_id_is_never_given_twice(database: Database) -> None:
@@ -245,24 +246,24 @@ def test_many_that_start_above_a_number_leave_the_highest(database: Database) ->
 
 def test_a_retry_forgets_how_the_job_ended_and_keeps_its_attempt(database: Database) -> None:
     with database.write() as session:
-        job, _ = jobs.submit(session, new_job(unique_key="spawn:alice"), now=NOW)
-        claimed = jobs.claim(session, job.id, worker="w", now=NOW, leased_until=LATER)
-        assert claimed is not None
+        job = a_running_job(session, unique_key="spawn:alice")
         trouble = Trouble("not-ready", "nobody answers")
-        jobs.make(session, job.id, RESTORE, attempt=1, restoring=True, error=trouble)
-        jobs.make(session, job.id, FAIL, attempt=1, failures=1, losses=2, finished_at=LATER)
-        again = jobs.retry(session, job.id, now=LATER)
+        moves.make(session, job.id, RESTORE, now=NOW, attempt=1, restoring=True, error=trouble)
+        moves.make(session, job.id, FAIL, now=LATER, attempt=1, failures=1, losses=2)
+        again = moves.retry(session, job.id, now=EVEN_LATER)
     assert (again.state, again.attempt, again.failures, again.losses) == ("queued", 1, 0, 0)
     assert (again.restoring, again.error, again.finished_at) == (False, None, None)
+    assert (again.started_at, again.created_at) == (NOW, NOW)
+    assert instant(database, job.id, "queued_at") == EVEN_LATER
 
 
 def test_a_retry_beside_equal_live_work_is_refused_and_changes_nothing(database: Database) -> None:
     with database.write() as session:
         first, _ = jobs.submit(session, new_job(unique_key="spawn:alice"), now=NOW)
-        jobs.make(session, first.id, CANCEL, finished_at=NOW)
+        moves.make(session, first.id, CANCEL, now=NOW)
         jobs.submit(session, new_job(unique_key="spawn:alice"), now=NOW)
     with pytest.raises(Refused) as refused, database.write() as session:
-        jobs.retry(session, first.id, now=LATER)
+        moves.retry(session, first.id, now=LATER)
     assert refused.value.code == "already-live"
     with database.read() as session:
         assert jobs.find(session, first.id).state == "cancelled"

@@ -40,8 +40,17 @@ def tables(database: Database) -> set[tuple[str, ...]]:
     """Every definition, spelled as the database spells it, wherever its line breaks are."""
     with database.read() as session:
         rows = session.execute(text(DEFINITIONS[database.dialect])).all()
-    words = {tuple(" ".join(f"{value}".split()) for value in row) for row in rows}
+    words = {tuple(_in_order(" ".join(f"{value}".split())) for value in row) for row in rows}
     return {row for row in words if "alembic_version" not in row[1]}
+
+
+def _in_order(definition: str) -> str:
+    """SQLite keeps a table's text, and adds a new column at its end, behind the constraints."""
+    if not definition.startswith("CREATE TABLE"):
+        return definition
+    head, _, body = definition.partition("(")
+    parts = sorted(part.strip() for part in body.rstrip(" )").split(","))
+    return f"{head}({', '.join(part.rstrip(' )') for part in parts)})"
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import pytest
 
 from hive.domain.job import CANCEL, JobId
 from hive.errors import Fault, Refused
-from hive.store import jobs
+from hive.store import jobs, moves
 from hive.store.session import Database
 from tests.contract.store_samples import BOB, NOW, a_job, at_once, new_job
 
@@ -18,7 +18,7 @@ def test_equal_work_that_is_live_is_one_job(database: Database) -> None:
 def test_equal_work_after_the_end_is_a_new_job(database: Database) -> None:
     with database.write() as session:
         first = a_job(session, unique_key="spawn alice")
-        jobs.make(session, first.id, CANCEL)
+        moves.make(session, first.id, CANCEL, now=NOW)
         second, is_new = jobs.submit(session, new_job(unique_key="spawn alice"), now=NOW)
     assert is_new
     assert second.id > first.id
@@ -43,7 +43,7 @@ def test_of_many_equal_requests_at_once_one_is_new(database: Database) -> None:
 def test_a_key_returns_its_job_even_after_the_end(database: Database) -> None:
     with database.write() as session:
         first = a_job(session, idempotency_key="k")
-        jobs.make(session, first.id, CANCEL)
+        moves.make(session, first.id, CANCEL, now=NOW)
         again, is_new = jobs.submit(session, new_job(idempotency_key="k"), now=NOW)
     assert (again.id, is_new) == (first.id, False)
 
@@ -83,7 +83,7 @@ def test_a_key_that_met_equal_live_work_still_names_it_after_the_end(database: D
     with database.write() as session:
         live = a_job(session, unique_key="spawn alice")
         assert jobs.submit(session, asked, now=NOW) == (live, False)
-        jobs.make(session, live.id, CANCEL)
+        moves.make(session, live.id, CANCEL, now=NOW)
         again, is_new = jobs.submit(session, asked, now=NOW)
     assert (again.id, is_new) == (live.id, False)
 

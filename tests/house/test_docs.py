@@ -10,12 +10,15 @@ import pytest
 
 from cli.boundary import EXIT
 from docs import generate
-from docs.codes import codes
+from docs.codes import Kind, codes
 from docs.command_line import Words, commands
+from hive.domain.job import Trouble
 from tests.house.tree import ROOT, files, modules
 
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *(path for path in files("docs") if path.suffix == ".md")])
+UNDER: dict[Kind, str] = {Trouble: "Of a job only"}
+UNDER |= {kind: f"{kind.__name__}: exit {number}" for kind, number in EXIT.items()}
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -40,12 +43,12 @@ def test_every_error_code_is_documented_and_no_other() -> None:
     assert {code for code, _ in rows((DOCS / "errors.md").read_text())} == set(codes())
 
 
-def test_an_error_stands_under_its_class_and_its_exit() -> None:
+def test_an_error_stands_under_its_class_and_its_exit_or_is_of_a_job_only() -> None:
     _, *sections = re.split(r"^## ", (DOCS / "errors.md").read_text(), flags=re.MULTILINE)
     under = {section.partition("\n")[0]: set(dict(rows(section))) for section in sections}
-    assert set(under) == {f"{kind.__name__}: exit {number}" for kind, number in EXIT.items()}
+    assert set(under) == set(UNDER.values())
     for code, kinds in codes().items():
-        told = {f"{kind.__name__}: exit {EXIT[kind]}" for kind in kinds if kind}
+        told = {UNDER[kind] for kind in kinds if kind}
         documented = {title for title, found in under.items() if code in found}
         assert told <= documented if None in kinds else told == documented, code
 
@@ -57,7 +60,7 @@ def test_a_code_has_a_sentence_for_what_to_do() -> None:
 
 def test_every_term_of_the_glossary_is_used() -> None:
     terms = [term for term, _ in rows((DOCS / "glossary.md").read_text())]
-    code = "\n".join(path.read_text() for path in modules("hive", "cli"))
+    code = "\n".join(path.read_text() for path in modules("hive", "cli", "workers"))
     words = re.sub(r"[_\s]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", code)).lower()
     unused = [term for term in terms if not re.search(rf"\b{re.escape(term)}s?\b", words)]
     assert terms == sorted(set(terms))

@@ -62,6 +62,9 @@ def test_another_user_has_a_state_folder_at_home_and_the_locks_in_it(read: Read)
     assert settings.container_conf_dir == Path("/etc/nixos-containers")
 
 
+NUMBERS = ("failure_limit", "log_limit")
+
+
 @pytest.mark.parametrize("uid", [0, 1000])
 def test_the_sim_lies_in_the_users_state_folder_whoever_that_is(read: Read, uid: int) -> None:
     settings = read({"HIVE_BACKEND": "sim"}, uid=uid)
@@ -115,7 +118,8 @@ def test_every_setting_can_stand_in_the_file(read: Read) -> None:
         "database_url": "sqlite:////d", "redis_url": "redis://r", "base_flake": "path:/b",
         "container_conf_dir": "/c", "container_state_dir": "/t", "profiles_dir": "/p",
         "systemd_dir": "/y", "gcroots_dir": "/g", "agent_address": "127.0.0.9",
-        "nix_options": "a=b", "nix_env": "C=d", "git": "/bin/git",
+        "nix_options": "a=b", "nix_env": "C=d", "git": "/bin/git", "failure_limit": "7",
+        "log_limit": "3",
     }  # fmt: skip
     assert {setting.key for setting in SETTINGS} == given.keys()
     settings = read(toml="\n".join(f'{key} = "{value}"' for key, value in given.items()))
@@ -125,6 +129,7 @@ def test_every_setting_can_stand_in_the_file(read: Read) -> None:
             value,
             "{'a': 'b'}",
             "{'C': 'd'}",
+            str(int(value) * 1_000_000) if key == "log_limit" else value,
         )
 
 
@@ -197,7 +202,16 @@ def test_a_value_that_is_none_of_its_kind_is_refused(read: Read, name: str, valu
 @pytest.mark.parametrize("value", ["1", "true", "[]", '["a"]', "0", "false", "1.5", "{a = 1}"])
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.key)
 def test_a_value_in_the_file_is_a_string(read: Read, setting: Setting, value: str) -> None:
-    assert_bad(setting.name, read, toml=f"{setting.key} = {value}")
+    if setting.key in NUMBERS and value == "1":
+        assert getattr(read(toml=f"{setting.key} = 1"), setting.key) in (1, 1_000_000)
+    else:
+        assert_bad(setting.name, read, toml=f"{setting.key} = {value}")
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "many", "1.5", "1000000", " 1"])
+@pytest.mark.parametrize("key", ["HIVE_FAILURE_LIMIT", "HIVE_LOG_LIMIT"])
+def test_a_number_is_whole_and_positive(read: Read, key: str, value: str) -> None:
+    assert_bad(key, read, {key: value})
 
 
 def test_a_path_in_the_file_holds_no_nul(read: Read) -> None:

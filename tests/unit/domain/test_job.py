@@ -50,7 +50,7 @@ def test_a_move_is_named_once_and_says_why() -> None:
 
 def test_only_a_claim_or_a_worker_leads_to_running() -> None:
     into = {move.name for move in MOVES if move.end is JobState.RUNNING}
-    assert into == {"claim", "take over", "restore"}
+    assert into == {"claim", "restore"}
     assert CLAIM.start == {JobState.QUEUED}
 
 

@@ -1,0 +1,18 @@
+"""Any peer's worker, as a process of its own: `python -m benchmarks.peers.worker PIPE PEER …`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+from benchmarks.peers.stamps import Pen
+
+
+def main() -> None:
+    pipe, peer, *given = sys.argv[1:]
+    importlib.import_module(f"benchmarks.peers.{peer}").work(Pen(Path(pipe)), *given)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""What happened: told in the same transaction as the move that it tells, and never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from hive.domain.job import JobId
+from hive.domain.names import AgentName, NodeName
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event that has no place in the sequence yet."""
+
+    at: datetime
+    kind: str
+    """`job.<move>`, or what else happened, in words with dots."""
+    node: NodeName
+    job_id: JobId | None = None
+    agent: AgentName | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One row: `seq` only rises, and who reads behind a number misses none."""
+
+    seq: int
+    at: datetime
+    kind: str
+    node: NodeName
+    job_id: JobId | None
+    agent: AgentName | None
+    data: Mapping[str, Any]

@@ -1,0 +1,58 @@
+"""What a verdict leaves to do on the agent's host, done there: the row only said that it is due."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+
+from hive.adapters.halt import Halt
+from hive.adapters.locks import Locks
+from hive.adapters.shell import silent
+from hive.domain.job import CANCEL, Job
+from hive.domain.tally import Tally
+from hive.errors import HiveError
+from hive.queue.claim import locked
+from hive.queue.host import Host
+from hive.store import agents, jobs, verdicts
+
+log = logging.getLogger("hive.traces")
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """Each verdict on a job of this node, seen to under the lock of its agent."""
+
+    host: Host
+
+    def run_once(self, now: datetime) -> Tally:  # noqa: ARG002 - due is due
+        with self.host.database.read() as session:
+            due = verdicts.tags_due(session, self.host.node)
+        return Tally(traced=sum(self._traced(job, verdict) for job, verdict in due))
+
+    def _traced(self, job: Job, verdict: str) -> bool:
+        """False while the agent's lock is someone else's: then later."""
+        with locked(self.host, job.lock) as locks:
+            if locks is None:
+                return False
+            try:
+                is_new = verdict == CANCEL.end.value and self._left_nothing(job, locks)
+            except HiveError as error:
+                log.warning("trace.not-made job=%s because=%s", job.id, error.message)
+                return False
+            with self.host.database.write() as session:
+                if is_new and job.agent and not jobs.live_of(session, job.node, job.agent):
+                    agents.forget(session, job.node, job.agent)
+                verdicts.tag_done(session, job.id, verdict)
+        return True
+
+    def _left_nothing(self, job: Job, locks: Locks) -> bool:
+        """Of an agent that was to be new nothing was made: its row may go, if it has not gone."""
+        if not self._has_row(job):
+            return False
+        recipe = self.host.recipe(job)
+        return recipe.left_nothing(self.host.world(silent, locks, Halt()))
+
+    def _has_row(self, job: Job) -> bool:
+        with self.host.database.read() as session:
+            return job.agent is not None and bool(agents.find(session, job.node, job.agent))

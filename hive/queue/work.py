@@ -1,0 +1,59 @@
+"""Work on one lock: take it, claim what stands first, run it, and pass on what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hive.domain.job import Job, JobId
+from hive.queue.claim import claim, locked
+from hive.queue.execute import execute
+from hive.queue.heartbeat import Heart
+from hive.queue.host import Host
+from hive.store import moves
+
+
+def work(host: Host, heart: Heart, lock: str) -> bool:
+    """Run the job that stands first in the lock; False when there was nothing to do."""
+    with locked(host, lock) as locks:
+        job = claim(host, heart, lock) if locks else None
+        if locks is None or job is None:
+            return False
+        execute(host, heart, job, locks)
+        return True
+
+
+def work_off(
+    host: Host,
+    heart: Heart,
+    lock: str,
+    *,
+    goes_on: Callable[[], bool],
+    tell: Callable[[JobId], object] = bool,
+) -> int:
+    """Run one job of the lock after the other while `goes_on`; how many there were.
+
+    The next one is claimed in the transaction that ends the one before; `tell` hears of each. What
+    is submitted just as the last one ends found the lock busy, and would wait for a poll: so the
+    bell is rung for it.
+    """
+    count = 0
+    with locked(host, lock) as locks:
+        job = claim(host, heart, lock) if locks and goes_on() else None
+        while locks and job:
+            tell(job.id)
+            job = execute(host, heart, job, locks, goes_on=goes_on)
+            count += 1
+    if count:
+        _pass_on(host, lock)
+    return count
+
+
+def _pass_on(host: Host, lock: str) -> None:
+    left = _left(host, lock)
+    if left is not None:
+        host.bell.ring(left.node, left.id)
+
+
+def _left(host: Host, lock: str) -> Job | None:
+    with host.database.read() as session:
+        return moves.next_of(session, lock, host.clock.now())

@@ -1,0 +1,111 @@
+"""What happened, in one sequence: written last in the transaction that it tells."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from datetime import datetime
+from typing import Any, Final, cast
+
+from sqlalchemy import (
+    Row,
+    Select,
+    Table,
+    delete,
+    func,
+    insert,
+    select,
+    text,
+)
+
+from hive.domain.event import Event, NewEvent
+from hive.domain.job import JobId
+from hive.domain.names import AgentName, NodeName
+from hive.store.session import Session, dialect_of
+from hive.store.tables import EventRow
+
+EVENTS: Final = cast(Table, EventRow.__table__)
+C: Final = EVENTS.c
+READ: Final = tuple(C[field.name] for field in fields(Event))
+ONE_AT_A_TIME: Final = 0x68697666  #: an advisory lock of PostgreSQL: "hivf"
+
+NAMES: Final = tuple(field.name for field in fields(NewEvent))
+
+_ADD: Final = insert(EVENTS)
+#: The lock and the rows in one statement: every round trip counts while others wait.
+_ADD_ALONE: Final = text(
+    f"WITH alone AS MATERIALIZED (SELECT pg_advisory_xact_lock({ONE_AT_A_TIME}))"
+    " INSERT INTO events (at, kind, node, job_id, agent, data)"
+    " SELECT e.at, e.kind, e.node, e.job_id, e.agent, CAST(e.data AS json)"
+    " FROM alone, json_to_recordset(CAST(:said AS json)) AS e(at timestamptz, kind text,"
+    " node text, job_id integer, agent text, data text)"
+)
+
+
+def tell(session: Session, event: NewEvent) -> None:
+    """It is written right before the commit: nothing is told that did not happen."""
+    if not session.events:
+        session.before_commit.append(_write)
+    session.events.append(event)
+
+
+def behind(
+    session: Session,
+    after: int = 0,
+    *,
+    kind: str | None = None,
+    job: JobId | None = None,
+    node: NodeName | None = None,
+    agent: AgentName | None = None,
+    limit: int = 1000,
+) -> list[Event]:
+    """The next events behind sequence number `after`, oldest first."""
+    found = select(*READ).where(C.seq > after).order_by(C.seq).limit(limit)
+    asked = ((C.kind, kind), (C.job_id, job), (C.node, node), (C.agent, agent))
+    where = [column == value for column, value in asked if value is not None]
+    return _events(session, found.where(*where))
+
+
+def last(session: Session) -> int:
+    """The newest number; 0 where nothing has happened."""
+    return session.scalar(select(func.max(C.seq))) or 0
+
+
+def prune(session: Session, *, before: datetime, limit: int) -> int:
+    """Take away at most `limit` of the oldest that are older than `before`; how many went."""
+    oldest = select(C.seq, C.at).order_by(C.seq).limit(limit).subquery()
+    old = select(oldest.c.seq).where(oldest.c.at < before)
+    return len(session.execute(delete(EVENTS).where(C.seq.in_(old)).returning(C.seq)).all())
+
+
+def _write(session: Session) -> None:
+    """On PostgreSQL one transaction at a time, from here to its commit.
+
+    A sequence gives its numbers before the commit: without this, a reader that has seen 8 could
+    never learn of a 7 that was committed later.
+    """
+    rows = [_as_row(event) for event in session.events]
+    if dialect_of(session) == "postgresql":
+        session.execute(_ADD_ALONE, {"said": json.dumps([_as_said(row) for row in rows])})
+    else:
+        session.execute(_ADD, rows)
+
+
+def _as_row(event: NewEvent) -> dict[str, Any]:
+    return {name: getattr(event, name) for name in NAMES}
+
+
+def _as_said(row: dict[str, Any]) -> dict[str, Any]:
+    """Its data is JSON in JSON: a row of PostgreSQL's is not made of what is no text to it."""
+    return row | {"at": row["at"].isoformat(), "data": json.dumps(row["data"])}
+
+
+def _events(session: Session, statement: Select[Any]) -> list[Event]:
+    return [_event(row) for row in session.execute(statement)]
+
+
+def _event(row: Row[Any]) -> Event:
+    values = row._asdict()
+    values["node"] = NodeName(row.node)
+    values["agent"] = None if row.agent is None else AgentName(row.agent)
+    return Event(**values)

@@ -1,0 +1,321 @@
+"""How a job's row changes: every move is one guarded UPDATE, told in the same transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from functools import cache
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    Update,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+
+from hive.domain.job import (
+    AGAIN,
+    CLAIM,
+    ENDED,
+    GIVE_BACK,
+    LOSE,
+    LOSS_LIMIT,
+    PARK,
+    RESCUE,
+    RETRY,
+    SUPERSEDE,
+    Job,
+    JobId,
+    JobState,
+    Move,
+    Trouble,
+)
+from hive.domain.names import NodeName
+from hive.errors import IllegalMove, Refused, Transient
+from hive.store.jobs import JOBS, READ, C, find, first_of, selected, told
+from hive.store.session import Session, dialect_of, guarded
+from hive.store.tables import LIVE_ONLY, QUEUED_ONLY, RUNNING_ONLY, NodeRow
+
+SERIES: Final = 0x68697667  #: advisory locks of PostgreSQL, one a series: "hivg"
+NOW: Final = bindparam("b_now", type_=C.run_at.type)
+RUNS_UNCANCELLED: Final = and_(C.state == JobState.RUNNING, C.cancel_requested_at.is_(None))
+RACED: Final = "claim-raced"
+_TURN: Final = text(f"SELECT pg_advisory_xact_lock({SERIES}, hashtext(:series))")
+WORKER_LOST: Final = Trouble(
+    "worker-lost",
+    f"its worker was lost {LOSS_LIMIT} times while it ran",
+    "it may be what its workers die of: see `hive logs` of the job, and the host's journal",
+)
+
+
+def make(
+    session: Session,
+    job: JobId,
+    move: Move,
+    *,
+    now: datetime,
+    attempt: int | None = None,
+    **also: object,
+) -> Job:
+    """Make `move`, unless someone moved the job first; `also` are columns that change with it.
+
+    A worker passes the `attempt` it claimed, so one that lost its lease cannot finish a job that
+    another has since taken up. What does not end `running` has neither lease nor worker.
+    """
+    moved = made(session, job, move, now=now, attempt=attempt, also=also)
+    if moved is None:
+        raise illegal(find(session, job), move, attempt)
+    return moved
+
+
+def made(
+    session: Session,
+    job: JobId,
+    move: Move,
+    *,
+    now: datetime,
+    attempt: int | None = None,
+    only: ColumnElement[bool] | None = None,
+    also: Mapping[str, object],
+) -> Job | None:
+    """As `make`, or None where the job is not so; `only` is a condition that is kept for good."""
+    values = {**_of_state(move.end, now), **also}
+    guarded_update = _update(move, tuple(values), attempt is not None, only)
+    found = {"b_id": job, "b_attempt": attempt} if attempt is not None else {"b_id": job}
+    return _moved(session, guarded_update, move, now, found | _bound(values))
+
+
+def claim(
+    session: Session, lock: str, *, worker: str, now: datetime, leased_until: datetime
+) -> Job | None:
+    """What stands first in this lock, now this worker's; None where nothing can be claimed.
+
+    First in, first out among what is due, within a priority. What is not due, and what is held
+    back, blocks nothing behind it. Held back is a job by one of its lock that runs, by its node
+    while that is paused (but for what is to be cancelled), and by its siblings, of which only so
+    many run at once. Raises
+    `Transient`, code `claim-raced`, when another job of the lock was quicker.
+    """
+    bound = {"b_lock": lock, "b_now": now, "b_worker": worker, "b_until": leased_until}
+    try:
+        job = _moved(session, _claim(), CLAIM, now, bound)
+    except IntegrityError:
+        raise _raced(lock) from None
+    if job is not None and job.parent_id is not None:
+        _keep_to_the_number(session, job.parent_id, lock)
+    return job
+
+
+def next_of(session: Session, lock: str, now: datetime) -> Job | None:
+    """What a claim would take right now."""
+    return first_of(session, _next(), {"b_lock": lock, "b_now": now})
+
+
+def due(session: Session, node: NodeName, now: datetime, *, limit: int) -> list[JobId]:
+    """One job of each lock of this node in which something can be claimed right now."""
+    return list(session.scalars(_due(), {"b_node": node, "b_now": now, "b_most": limit}))
+
+
+def rescue(session: Session, job: Job, *, now: datetime) -> Job | None:
+    """The job of a worker that is gone, queued again; or None: someone moved it first.
+
+    The third loss leaves only the way back to do; lost on that too, it has failed.
+    """
+    losses = job.losses + 1
+    also: dict[str, Any] = {"losses": losses}
+    if losses >= LOSS_LIMIT:
+        also |= {"restoring": True, "error": job.error if job.restoring else WORKER_LOST}
+    move = RESCUE if losses <= LOSS_LIMIT else LOSE
+    return made(session, job.id, move, now=now, attempt=job.attempt, also=also)
+
+
+def again(session: Session, job: Job, *, error: Trouble, run_at: datetime, now: datetime) -> Job:
+    """Transient trouble: the job runs again, not before `run_at`; what went wrong stays to see."""
+    also = {"failures": job.failures + 1, "error": error, "run_at": run_at}
+    return _unless_cancelled(session, job, AGAIN, now, also)
+
+
+def park(session: Session, job: Job, *, now: datetime) -> Job:
+    """The job waits at its gate, or makes way for a newer one of its series that is live."""
+    newer = _newer_of_series(session, job)
+    if newer is None:
+        return _unless_cancelled(session, job, PARK, now, {"error": None})
+    also = {"superseded_by": newer, "tag_due": SUPERSEDE.end.value}
+    return _unless_cancelled(session, job, SUPERSEDE, now, also)
+
+
+def retry(session: Session, job: JobId, *, now: datetime) -> Job:
+    """A job that failed or was cancelled is queued again, as if it had never run but for `attempt`.
+
+    Refused, code `already-live`, while equal work is live.
+    """
+    anew: dict[str, Any] = {"failures": 0, "losses": 0, "restoring": False, "pruned": False}
+    ends = ("error", "result", "cancel_requested_at", "finished_at", "run_at", "tag_due")
+    try:
+        with guarded(session):
+            return make(session, job, RETRY, now=now, **anew, **dict.fromkeys(ends))
+    except IntegrityError:
+        raise Refused(
+            f"the same work as job {job} is under way already",
+            code="already-live",
+            hint="see `hive jobs`",
+        ) from None
+
+
+def take_turns(session: Session, series: str) -> None:
+    """Who parks a job and who submits a newer one see each other, in whatever order they come.
+
+    On PostgreSQL, where both could look before either has committed.
+    """
+    if dialect_of(session) == "postgresql":
+        session.execute(_TURN, {"series": series})
+
+
+def illegal(job: Job, move: Move, attempt: int | None = None) -> IllegalMove:
+    later = "" if attempt in (None, job.attempt) else f", attempt {job.attempt}, not {attempt}"
+    return IllegalMove(f"cannot {move.name} job {job.id}: it is {job.state}{later}")
+
+
+def _keep_to_the_number(session: Session, parent: JobId, lock: str) -> None:
+    """Two that claimed at once both saw room for one more: on PostgreSQL they count in turn."""
+    if dialect_of(session) != "postgresql":
+        return
+    row = select(C.at_once).where(C.id == parent).with_for_update()
+    at_once = session.scalar(row)
+    running = select(func.count()).where(C.parent_id == parent, text(RUNNING_ONLY))
+    if at_once is not None and (session.scalar(running) or 0) > at_once:
+        raise _raced(lock)
+
+
+def _raced(lock: str) -> Transient:
+    return Transient(f"another claim was quicker than this one of {lock}", code=RACED)
+
+
+# Statements that every job needs are put together once: that takes longer than to run them.
+
+
+@cache
+def _claim() -> Update:
+    first = _next().with_only_columns(C.id).scalar_subquery()
+    return (
+        update(JOBS)
+        .where(C.id == first, C.state == JobState.QUEUED)
+        .values(
+            state=CLAIM.end,
+            attempt=C.attempt + 1,
+            worker=bindparam("b_worker"),
+            leased_until=bindparam("b_until", type_=C.leased_until.type),
+            started_at=func.coalesce(C.started_at, NOW),
+            run_at=None,
+        )
+        .returning(*READ)
+    )
+
+
+@cache
+def _next() -> Select[Any]:
+    waits = selected(C.lock == bindparam("b_lock"), text(QUEUED_ONLY), *_claimable())
+    return waits.order_by(C.priority, C.id).limit(1)
+
+
+@cache
+def _due() -> Select[Any]:
+    first = func.min(C.id)
+    found = select(first).where(C.node == bindparam("b_node"), text(QUEUED_ONLY), *_claimable())
+    ordered = found.group_by(C.lock).order_by(func.min(C.priority), first)
+    return ordered.limit(bindparam("b_most", type_=Integer))
+
+
+@cache
+def _update(
+    move: Move, columns: tuple[str, ...], is_fenced: bool, only: ColumnElement[bool] | None
+) -> Update:
+    """Of the job `b_id`, in its attempt `b_attempt` where that is asked; each column is bound."""
+    states = sorted(move.start)
+    in_state = C.state == states[0] if len(states) == 1 else C.state.in_(states)
+    mine = update(JOBS).where(C.id == bindparam("b_id"), in_state)
+    if is_fenced:
+        mine = mine.where(C.attempt == bindparam("b_attempt"))
+    if only is not None:
+        mine = mine.where(only)
+    values = {name: bindparam(f"to_{name}", type_=C[name].type) for name in columns}
+    return mine.values({**values, "state": move.end}).returning(*READ)
+
+
+def _claimable() -> tuple[ColumnElement[bool], ...]:
+    """Of a queued job: it is due, and nothing holds it back."""
+    other, sibling, parent = JOBS.alias("running"), JOBS.alias("sibling"), JOBS.alias("parent")
+    of_lock = select(other.c.id).where(other.c.lock == C.lock, text(f"running.{RUNNING_ONLY}"))
+    paused = select(NodeRow.name).where(NodeRow.name == C.node, NodeRow.paused_at.is_not(None))
+    running = select(func.count()).where(
+        sibling.c.parent_id == C.parent_id, text(f"sibling.{RUNNING_ONLY}")
+    )
+    at_once = select(parent.c.at_once).where(parent.c.id == C.parent_id)
+    return (
+        or_(C.run_at.is_(None), C.run_at <= NOW),
+        ~of_lock.correlate(JOBS).exists(),
+        or_(C.cancel_requested_at.is_not(None), ~paused.correlate(JOBS).exists()),
+        or_(C.parent_id.is_(None), _room(running, at_once)),
+    )
+
+
+def _room(running: Select[Any], at_once: Select[Any]) -> ColumnElement[bool]:
+    """Fewer siblings run than may; without a number all may."""
+    limit = at_once.correlate(JOBS).scalar_subquery()
+    return or_(limit.is_(None), running.correlate(JOBS).scalar_subquery() < limit)
+
+
+def _unless_cancelled(
+    session: Session, job: Job, move: Move, now: datetime, also: Mapping[str, Any]
+) -> Job:
+    """What was cancelled meanwhile is given back instead: its next attempt calls it off."""
+    moved = made(
+        session, job.id, move, now=now, attempt=job.attempt, only=RUNS_UNCANCELLED, also=also
+    )
+    return moved or make(session, job.id, GIVE_BACK, now=now, attempt=job.attempt)
+
+
+def _newer_of_series(session: Session, job: Job) -> JobId | None:
+    if job.series is None or job.approved_at is not None:
+        return None
+    take_turns(session, job.series)
+    newer = select(func.max(C.id)).where(C.series == job.series, text(LIVE_ONLY), C.id > job.id)
+    found: JobId | None = session.scalar(newer)
+    return found
+
+
+def _moved(
+    session: Session, statement: Update, move: Move, now: datetime, bound: Mapping[str, Any]
+) -> Job | None:
+    moved = first_of(session, statement, bound)
+    if moved is not None:
+        because = {"error": moved.error.code} if moved.error and move is not CLAIM else {}
+        told(session, moved, move.name.replace(" ", "-"), now, **because)
+    return moved
+
+
+def _bound(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        f"to_{name}": asdict(value) if isinstance(value, Trouble) else value
+        for name, value in values.items()
+    }
+
+
+def _of_state(state: JobState, now: datetime) -> dict[str, Any]:
+    """What every move into a state says besides."""
+    if state is JobState.RUNNING:
+        return {}
+    free = {"leased_until": None, "worker": None}
+    if state in ENDED:
+        return {**free, "finished_at": now}
+    return {**free, "queued_at": now} if state is JobState.QUEUED else free

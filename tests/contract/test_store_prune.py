@@ -1,0 +1,181 @@
+"""What old jobs leave behind is taken away; their rows stay."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import cast
+
+from sqlalchemy import Table, insert, select
+
+from hive.domain.job import FAIL, FINISH, Job, JobId, StepRecord, StepState
+from hive.domain.names import AgentName, NodeName
+from hive.queue.prune import KEPT, LAST, Prune
+from hive.store import events, logs, moves, prune, steps
+from hive.store.logs import NewLine
+from hive.store.session import Database, Session
+from hive.store.tables import LogCutRow
+from tests.contract.store_samples import (
+    BOB,
+    NOW,
+    ON_POSTGRES,
+    a_job,
+    a_running_job,
+    at_once,
+    beside,
+    claimed,
+    found,
+    row,
+)
+
+LONG_AGO = NOW - timedelta(days=40)
+BEFORE = NOW - KEPT
+BUILT = StepRecord(0, "Built", StepState.APPLIED, "it is linked", 0.5)
+CUTS = cast(Table, LogCutRow.__table__)
+
+
+def an_ended_job(session: Session, at: datetime = LONG_AGO, **overrides: object) -> Job:
+    """With a step, a line and a cut."""
+    job = a_running_job(session, **overrides)  # type: ignore[arg-type]  # a test knows its fields
+    steps.record(session, job.id, 1, BUILT, started_at=at)
+    logs.append(session, [NewLine(job.id, 1, "Built", "stdout", at, "a line")])
+    session.execute(insert(CUTS).values({**dict.fromkeys(CUTS.c.keys(), 1), "job_id": job.id}))
+    return moves.make(session, job.id, FINISH, now=at, attempt=1)
+
+
+def left_of(database: Database, job: JobId) -> list[int]:
+    """How many steps, lines and cuts it has."""
+    with database.read() as session:
+        cuts = session.execute(select(CUTS).where(CUTS.c.job_id == job)).all()
+        return [len(steps.of(session, job)), len(logs.of(session, job)), len(cuts)]
+
+
+ALL, NOTHING = [1, 1, 1], [0, 0, 0]
+
+
+def stripped(database: Database, *, last: int = 1, limit: int = 100) -> int:
+    with database.write() as session:
+        return prune.strip_jobs(session, before=BEFORE, last=last, limit=limit)
+
+
+def test_of_an_old_job_only_the_row_is_left(database: Database) -> None:
+    with database.write() as session:
+        old, newer = an_ended_job(session), a_job(session)
+    assert stripped(database) == 1
+    assert left_of(database, old.id) == NOTHING
+    assert found(database, old.id) == old
+    assert found(database, newer.id) == newer
+    assert row(database, old.id)["pruned"]
+    assert not row(database, newer.id)["pruned"]
+
+
+def test_what_was_stripped_is_not_looked_at_again(database: Database) -> None:
+    with database.write() as session:
+        an_ended_job(session)
+        a_job(session)
+    assert [stripped(database), stripped(database)] == [1, 0]
+
+
+def test_a_job_that_ended_lately_keeps_all(database: Database) -> None:
+    with database.write() as session:
+        late = an_ended_job(session, at=BEFORE)
+        a_job(session)
+    assert stripped(database) == 0
+    assert left_of(database, late.id) == ALL
+
+
+def test_a_job_that_has_not_ended_keeps_all(database: Database) -> None:
+    with database.write() as session:
+        running = a_running_job(session)
+        logs.append(session, [NewLine(running.id, 1, "Built", "stdout", LONG_AGO, "a line")])
+        a_job(session)
+    assert stripped(database) == 0
+    assert left_of(database, running.id) == [0, 1, 0]
+
+
+def test_the_last_jobs_of_an_agent_keep_all_however_old(database: Database) -> None:
+    with database.write() as session:
+        ended = [an_ended_job(session).id for _ in range(4)]
+        for _ in range(5):
+            an_ended_job(session, agent=BOB)
+    assert stripped(database, last=3) == 3
+    kept = [job for job in ended if left_of(database, job) == ALL]
+    assert kept == ended[1:]
+
+
+def test_agents_of_one_name_on_two_nodes_are_two(database: Database) -> None:
+    far = NodeName("elsewhere")
+    with database.write() as session:
+        here = an_ended_job(session)
+        there = [an_ended_job(session, node=far, lock="base:elsewhere").id for _ in range(2)]
+    assert stripped(database) == 1
+    assert [left_of(database, job) for job in (here.id, *there)] == [ALL, NOTHING, ALL]
+
+
+def test_a_job_of_no_agent_is_nobodys_last(database: Database) -> None:
+    with database.write() as session:
+        job = an_ended_job(session, agent=None, lock="base:here")
+    assert stripped(database, last=20) == 1
+    assert left_of(database, job.id) == NOTHING
+
+
+def test_jobs_are_stripped_some_at_a_time_the_oldest_first(database: Database) -> None:
+    with database.write() as session:
+        ages = [LONG_AGO - timedelta(days=days) for days in (1, 3, 2)]
+        ended = [an_ended_job(session, at=at).id for at in ages]
+        a_job(session)
+    assert stripped(database, limit=2) == 2
+    assert [left_of(database, job) for job in ended] == [ALL, NOTHING, NOTHING]
+    assert stripped(database, limit=2) == 1
+
+
+def test_a_job_that_was_retried_meanwhile_is_not_stripped(database: Database) -> None:
+    with database.write() as session:
+        job = a_running_job(session)
+        moves.make(session, job.id, FAIL, now=LONG_AGO, attempt=1)
+        a_job(session)
+        moves.retry(session, job.id, now=NOW)
+        assert claimed(session) is not None
+        steps.record(session, job.id, 2, BUILT, started_at=NOW)
+    assert stripped(database) == 0
+    assert left_of(database, job.id) == [1, 0, 0]
+
+
+@ON_POSTGRES
+def test_a_job_that_is_retried_while_others_are_stripped_keeps_all(database: Database) -> None:
+    with database.write() as session:
+        job = a_running_job(session)
+        steps.record(session, job.id, 1, BUILT, started_at=LONG_AGO)
+        moves.make(session, job.id, FAIL, now=LONG_AGO, attempt=1)
+        a_job(session)
+
+    def strip(session: Session) -> int:
+        return prune.strip_jobs(session, before=BEFORE, last=1, limit=9)
+
+    assert beside(database, lambda session: moves.retry(session, job.id, now=NOW), strip) == 0
+    assert left_of(database, job.id) == [1, 0, 0]
+    assert not row(database, job.id)["pruned"]
+
+
+def test_many_that_prune_at_once_leave_what_one_leaves(database: Database) -> None:
+    with database.write() as session:
+        ended = [an_ended_job(session).id for _ in range(6)]
+    at_once(4, lambda _: stripped(database, last=2, limit=3))
+    while stripped(database, last=2):
+        pass
+    assert [left_of(database, job) for job in ended] == [NOTHING] * 4 + [ALL] * 2
+
+
+def test_the_chore_keeps_thirty_days_and_the_last_twenty(database: Database) -> None:
+    with database.write() as session:
+        old = [an_ended_job(session).id for _ in range(LAST + 2)]
+    with database.write() as session:
+        a_job(session, agent=AgentName("carol"), lock="base:here")
+    assert (timedelta(days=30), 20) == (KEPT, LAST)
+    tally = Prune(database).run_once(NOW)
+    assert tally.pruned == 2
+    assert [left_of(database, job) for job in old[:3]] == [NOTHING, NOTHING, ALL]
+    with database.read() as session:
+        left = events.behind(session)
+    assert tally.forgotten > 0
+    assert all(event.at >= BEFORE for event in left)
+    assert Prune(database).run_once(NOW).is_nothing
