@@ -160,16 +160,25 @@ class _Run:
         if not self.job.restoring:
             said = CANCELLED if error is None else ending.trouble(error)
             self._note(said)
-        first = len(recipe.plan())
-        found = self._sure(lambda: run(recipe.restore(), self.world, self.journal, first=first))
-        if isinstance(found, HiveError):
-            self.journal.failed(found.message)
-            return Failed(_not_restored(error, found), switched=True)
+        failed = self._restored(recipe)
+        if isinstance(failed, Transient):  # nobody comes after it: it is worth another try at once
+            failed = self._restored(recipe)
+        if failed is not None:
+            return Failed(_not_restored(error, failed), switched=True)
         self._clear(recipe)
         forget = self._new_agent(recipe)
         if error is None or error.code == CANCELLED.code:
             return Cancelled(forget)
         return Failed(error, switched=True, forget=forget)
+
+    def _restored(self, recipe: Recipe) -> HiveError | None:
+        """None where what was before is so again."""
+        first = len(recipe.plan())
+        found = self._sure(lambda: run(recipe.restore(), self.world, self.journal, first=first))
+        if not isinstance(found, HiveError):
+            return None
+        self.journal.failed(found.message)
+        return found
 
     def _note(self, said: Trouble) -> None:
         """From now on every attempt only restores."""

@@ -133,8 +133,10 @@ def rescue(session: Session, job: Job, *, now: datetime) -> Job | None:
     """
     losses = job.losses + 1
     also: dict[str, Any] = {"losses": losses}
-    if losses >= LOSS_LIMIT:
+    if losses == LOSS_LIMIT:
         also |= {"restoring": True, "error": job.error if job.restoring else WORKER_LOST}
+    elif losses > LOSS_LIMIT:
+        also |= {"error": _lost_again(job)}
     move = RESCUE if losses <= LOSS_LIMIT else LOSE
     return made(session, job.id, move, now=now, attempt=job.attempt, also=also)
 
@@ -183,7 +185,8 @@ def take_turns(session: Session, series: str) -> None:
 
 def illegal(job: Job, move: Move, attempt: int | None = None) -> IllegalMove:
     later = "" if attempt in (None, job.attempt) else f", attempt {job.attempt}, not {attempt}"
-    return IllegalMove(f"cannot {move.name} job {job.id}: it is {job.state}{later}")
+    said = f"cannot {move.name} job {job.id}: it is {job.state}{later}"
+    return IllegalMove(said, hint=f"see `hive job show {job.id}`")
 
 
 def _keep_to_the_number(session: Session, parent: JobId, lock: str) -> None:
@@ -195,6 +198,12 @@ def _keep_to_the_number(session: Session, parent: JobId, lock: str) -> None:
     running = select(func.count()).where(C.parent_id == parent, text(RUNNING_ONLY))
     if at_once is not None and (session.scalar(running) or 0) > at_once:
         raise _raced(lock)
+
+
+def _lost_again(job: Job) -> Trouble:
+    first = f"{job.error.message}; and then " if job.error else ""
+    said = f"{first}its worker was lost while what was before was restored"
+    return Trouble(WORKER_LOST.code, said, WORKER_LOST.hint)
 
 
 def _raced(lock: str) -> Transient:

@@ -33,6 +33,7 @@ from hive.store import events, jobs, migrate, verdicts
 from hive.testing import FakeClock
 from tests import drill
 from tests.acceptance.snapshot import snapshot
+from tests.acceptance.test_kill import differences
 from tests.pretend import ALICE, environment
 
 #: Each victim is forked from one process that has loaded hive, and has no threads.
@@ -42,13 +43,14 @@ FORKS.set_forkserver_preload(["tests.contract.test_crash_points", "alembic.comma
 AT_ONCE: Final = 3
 WITHIN: Final = 120.0  #: seconds, on the slowest machine
 SPAWN: Final = "spawn"
+ENDED_THERE: Final = 9
 
 #: What each kind of drill does, and how it ends. One fails, waits, parks, is approved and switches;
 #: one fails behind the switch, and restores; one is cancelled when it has run, and restores.
 DRILLS: Final[dict[str, tuple[dict[str, Any], JobState]]] = {
     "forward": ({"fails": 1, "gate": True, "switch": True}, JobState.SUCCEEDED),
-    "restored": ({"switch": True, "fails_behind": 1}, JobState.FAILED),
-    "cancelled": ({"switch": True, "fails": 1}, JobState.CANCELLED),
+    "restored": ({"switch": True, "fails_behind": 9}, JobState.FAILED),
+    "cancelled": ({"switch": True, "fails": 9}, JobState.CANCELLED),
 }
 
 
@@ -74,19 +76,19 @@ def victim(state: Path, kind: str, number: int, phase: Phase) -> None:
             count["commits"] += 1
             if count["commits"] == number:
                 if phase is Phase.BEFORE:
-                    os._exit(9)
+                    os._exit(ENDED_THERE)
                 threading.current_thread().__dict__["is_last"] = True
 
     def after(_: object) -> None:
         if "is_last" in threading.current_thread().__dict__:
-            os._exit(9)
+            os._exit(ENDED_THERE)
 
     event.listen(Engine, "commit", before)
     event.listen(Session, "after_commit", after)
     os.environ.clear()
     with drill.opened(environment(state)) as (host, _):
         live(host, kind)
-    (state / "commits").write_text(str(count["commits"]))
+    (state.with_name("commits")).write_text(str(count["commits"]))
     os._exit(0)
 
 
@@ -154,7 +156,7 @@ def quiet(folder: Path, fresh: Path, kind: str) -> tuple[Path, int]:
     state = folder / f"{kind}-quiet" / "state"
     shutil.copytree(fresh, state)
     assert ran(state, kind, 0, Phase.BEFORE) == 0
-    return state, int((state / "commits").read_text())
+    return state, int((state.with_name("commits")).read_text())
 
 
 def wrong_with(state: Path, kind: str) -> list[str]:
@@ -171,7 +173,7 @@ def wrong_with(state: Path, kind: str) -> list[str]:
         "ends": (len(ended), 1),
         "submits": (told.count("job.submit"), 1),
         "losses": (job.losses <= 1, True),
-        "failures": (job.failures <= 1, True),
+        "failures": (job.failures <= 2, True),
         "switched": ((state / "drill" / "switched-alice").exists(), kind == "forward"),
     }
     return [f"{what} is {is_so}, not {be}" for what, (is_so, be) in found.items() if is_so != be]
@@ -186,10 +188,13 @@ def test_ended_at_any_commit_a_job_converges(
     assert wrong_with(state, kind) == []
     assert commits > 8
 
+    ended = []
+
     def check(number: int) -> list[str]:
         state = folder / phase / f"{kind}-{number}" / "state"
         shutil.copytree(fresh, state)
         first = ran(state, kind, number, phase)
+        ended.append(first)
         again = ran(state, kind, 0, phase)
         wrong = wrong_with(state, kind) + ([] if again == 0 else [f"it exited {again}"])
         shutil.rmtree(state)
@@ -198,6 +203,7 @@ def test_ended_at_any_commit_a_job_converges(
     with ThreadPoolExecutor(AT_ONCE) as threads:
         found = list(threads.map(check, range(1, commits + 1)))
     assert [said for wrong in found for said in wrong] == []
+    assert ended.count(ENDED_THERE) > commits * 0.7, "lines are written in more or fewer commits"
 
 
 @pytest.mark.parametrize(("phase", "first"), [(Phase.BEFORE, 1), (Phase.AFTER, 4)])
@@ -218,7 +224,7 @@ def test_ended_at_any_commit_a_spawn_converges(
             found = snapshot(state)
         finally:
             stop_all(state / "sim")
-        wrong = [f"{key}: {found[key]}" for key in expected if found[key] != expected[key]]
+        wrong = differences(expected, found)
         wrong += [] if again == 0 else [f"it exited {again}"]
         shutil.rmtree(state)
         return [f"commit {number}: {said}" for said in wrong]

@@ -491,6 +491,44 @@ def test_a_database_that_takes_no_move_leaves_the_job_to_the_next_attempt(bench:
     assert recipe.made() == ["before", "behind", "switch"]
 
 
+def test_a_world_that_cannot_be_made_ends_the_job_too(bench: Bench) -> None:
+    bench.recipe()
+    world = raising(Transient("no room for the stand-ins", code="disk-full"))
+    bench.pretend.host = replace(bench.host, world=lambda *_: world())
+    ended = drive(bench.host, bench.submit().id)
+    assert ended.state is JobState.FAILED
+    assert ended.error is not None
+    assert ended.error.code == "disk-full"
+
+
+@pytest.mark.parametrize("error", [Transient("away", code="away"), Fault("no row", code="no-row")])
+def test_what_restores_and_has_no_recipe_keeps_the_error_that_it_restores_for(
+    bench: Bench, error: HiveError
+) -> None:
+    bench.pretend.host = replace(
+        bench.host, clock=FakeClock(bench.host.clock.now()), failure_limit=5
+    )
+    bench.recipe(behind=raising(Refused("it fell", code="fell")), back=raising(KeyboardInterrupt()))
+    job = bench.submit()
+    with pytest.raises(KeyboardInterrupt):
+        drive(bench.host, job.id)
+    host = bench.host
+    bench.pretend.host = replace(host, recipe=lambda _: raising(error)())
+    bench.attempt()
+    found = bench.job(job)
+    assert found.error is not None
+    if isinstance(error, Fault):
+        assert (found.state, found.error.code) == (JobState.FAILED, "not-restored")
+        assert "it fell" in found.error.message
+        return
+    assert (found.state, found.restoring, found.error.code) == (JobState.QUEUED, True, "fell")
+    bench.pretend.host = host
+    bench.recipe()
+    ended = drive(host, job.id)
+    assert ended.error is not None
+    assert (ended.state, ended.error.code) == (JobState.FAILED, "fell")
+
+
 # The agent's row
 
 

@@ -31,6 +31,7 @@ from typing_extensions import override
 
 from hive.domain.event import Event
 from hive.domain.job import (
+    CANCELLED,
     CLAIM,
     ENDED,
     LIVE,
@@ -296,6 +297,7 @@ class Queue(RuleBasedStateMachine):
                 known.is_cancelled = True
                 if known.state is W or (known.state is Q and known.attempt == 0):
                     known.goes(C, tag=True)
+                    known.error = CANCELLED.code
                 else:
                     known.run_at = None
 
@@ -511,6 +513,7 @@ class Queue(RuleBasedStateMachine):
                 self._failed(known, error, ended, switched=switched)
             case Cancelled():
                 known.goes(C)
+                known.error = CANCELLED.code
             case Parked():
                 self._parked(job, known)
             case GivenBack():
@@ -620,12 +623,16 @@ class Queue(RuleBasedStateMachine):
 
     def _next_of(self, lock: str) -> JobId | None:
         """What stands first in this lock, if anything can be claimed there."""
-        if LOCKS[lock] in self.paused or any(k.new.lock == lock for _, k in self._running()):
+        if any(k.new.lock == lock for _, k in self._running()):
             return None
+        is_paused = LOCKS[lock] in self.paused
         waits = [
             (known.new.priority, job)
             for job, known in self.known.items()
-            if known.new.lock == lock and self._is_due(known) and self._has_room(known)
+            if known.new.lock == lock
+            and self._is_due(known)
+            and self._has_room(known)
+            and (known.is_cancelled or not is_paused)
         ]
         return min(waits)[1] if waits else None
 

@@ -264,7 +264,7 @@ def test_lost_on_the_way_back_too_it_has_failed(stored: Bench) -> None:
     assert bench.work_off() == 0
 
 
-def test_lost_while_it_restored_for_a_reason_it_keeps_that_reason(bench: Bench) -> None:
+def test_lost_at_last_while_it_restored_it_tells_both_reasons(bench: Bench) -> None:
     job = bench.submit()
     bench.does(behind=raising(Refused("it fell", code="fell")), back=bench.drain)
     bench.attempt()
@@ -273,7 +273,8 @@ def test_lost_while_it_restored_for_a_reason_it_keeps_that_reason(bench: Bench) 
     ended = bench.job(job)
     assert ended.state is FAILED
     assert ended.error is not None
-    assert ended.error.code == "fell"
+    assert ended.error.code == "worker-lost"
+    assert "it fell" in ended.error.message
 
 
 # Workers that are gone

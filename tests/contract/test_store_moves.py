@@ -90,7 +90,10 @@ def test_the_fourth_loss_is_the_end(database: Database) -> None:
         ended = rescued(session, last)
         assert claimed(session) is None
     assert (ended.state, ended.finished_at, ended.worker) == (JobState.FAILED, LATER, None)
-    assert ended.error == moves.WORKER_LOST
+    assert ended.error is not None
+    assert ended.error.code == "worker-lost"
+    assert ended.error.message.startswith(moves.WORKER_LOST.message)
+    assert "restored" in ended.error.message
 
 
 def test_what_restored_already_keeps_its_error_when_it_is_lost(database: Database) -> None:
@@ -100,7 +103,10 @@ def test_what_restored_already_keeps_its_error_when_it_is_lost(database: Databas
         job = moves.make(session, job.id, RESTORE, now=NOW, attempt=job.attempt, **noted)
         job = lost_and_claimed(session, job, 1)
         assert (job.restoring, job.error) == (True, TROUBLE)
-        assert rescued(session, job).error == TROUBLE
+        last = rescued(session, job).error
+    assert last is not None
+    assert last.code == "worker-lost", "what was before is not so again: that must be told"
+    assert TROUBLE.message in last.message
 
 
 def test_what_was_drained_was_not_lost(database: Database) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from hive.domain.job import (
     CANCEL,
+    CANCELLED,
     END_CANCELLED,
     FINISH,
     GIVE_BACK,
@@ -64,7 +65,7 @@ def test_what_has_never_run_is_cancelled_at_once(database: Database) -> None:
         job = a_job(session, run_at=EVEN_LATER)
         ended = verdicts.cancel(session, job.id, now=LATER)
         assert (ended.state, ended.finished_at) == (JobState.CANCELLED, LATER)
-        assert ended.cancel_requested_at == LATER
+        assert (ended.cancel_requested_at, ended.error) == (LATER, CANCELLED)
         assert due(session) == [(job.id, "cancelled")]
 
 

@@ -219,6 +219,19 @@ def test_a_paused_node_claims_nothing_and_what_runs_goes_on(database: Database) 
     assert resumed.id == queued.id
 
 
+def test_a_paused_node_ends_what_was_cancelled(database: Database) -> None:
+    with database.write() as session:
+        job = a_running_job(session)
+        moves.make(session, job.id, GIVE_BACK, now=NOW, attempt=1)
+        workers.pause(session, NODE, by="uid:0", now=NOW)
+        assert claimed(session) is None
+        verdicts.cancel(session, job.id, now=LATER)
+        assert moves.due(session, NODE, LATER, limit=9) == [job.id]
+        again = claimed(session)
+    assert again is not None
+    assert again.cancel_requested_at == LATER
+
+
 def test_a_node_that_is_paused_twice_says_who_was_first(database: Database) -> None:
     with database.write() as session:
         workers.register(session, a_worker())
