@@ -95,7 +95,8 @@ def _failed(session: Session, job: Job, failed: Failed, limit: int, now: datetim
     match _verdict(job, failed.error, limit, failed.switched):
         case Again(after):
             run_at = now + _jittered(after)
-            return moves.again(session, job, error=said, run_at=run_at, now=now)
+            kept = job.error if job.restoring else None  # what it restores for is asked for later
+            return moves.again(session, job, error=kept or said, run_at=run_at, now=now)
         case GiveUp():
             ended = moves.make(session, job.id, FAIL, now=now, attempt=job.attempt, error=said)
             _forget(session, job, failed.forget)

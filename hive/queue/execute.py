@@ -83,11 +83,11 @@ class _Run:
         """Raises `FencedOut`, or `Halted` with the fence, when the end is another attempt's."""
         world = self._sure(self._world)
         if isinstance(world, HiveError):
-            return Failed(world)
+            return self._not_begun(world)
         self.world = world
         recipe = self._sure(lambda: self.host.recipe(self.job))
         if isinstance(recipe, HiveError):
-            return Failed(recipe)
+            return self._not_begun(recipe)
         self.journal.firm_at = firm_at(recipe.plan())
         try:
             return self._ending(recipe)
@@ -97,6 +97,12 @@ class _Run:
             if halted.reason is not Reason.CANCELLED:
                 return GivenBack()
         return self._off(recipe)
+
+    def _not_begun(self, error: HiveError) -> Ending:
+        """Nothing can be done, nor restored."""
+        if self.job.restoring and not isinstance(error, Transient):
+            return Failed(_not_restored(_remembered(self.job), error), switched=True)
+        return Failed(error)
 
     def _world(self) -> World:
         return self.host.world(self.journal.tell, self.locks, self.attempt.halt)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import fields
 from datetime import datetime
 from typing import Any, Final, cast
@@ -27,17 +28,18 @@ from hive.store.tables import EventRow
 EVENTS: Final = cast(Table, EventRow.__table__)
 C: Final = EVENTS.c
 READ: Final = tuple(C[field.name] for field in fields(Event))
-ONE_AT_A_TIME: Final = 0x68697666  #: an advisory lock of PostgreSQL: "hivf"
+WRITING: Final = 0x68697666  #: an advisory lock of PostgreSQL: "hivf"
 
 NAMES: Final = tuple(field.name for field in fields(NewEvent))
 
+_WRITERS_ENDED: Final = text(f"SELECT pg_advisory_xact_lock({WRITING})")
 _ADD: Final = insert(EVENTS)
-#: The lock and the rows in one statement: every round trip counts while others wait.
-_ADD_ALONE: Final = text(
-    f"WITH alone AS MATERIALIZED (SELECT pg_advisory_xact_lock({ONE_AT_A_TIME}))"
+#: The lock and the rows in one statement; whoever writes shares the lock until it has committed.
+_ADD_KNOWN: Final = text(
+    f"WITH known AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared({WRITING}))"
     " INSERT INTO events (at, kind, node, job_id, agent, data)"
     " SELECT e.at, e.kind, e.node, e.job_id, e.agent, CAST(e.data AS json)"
-    " FROM alone, json_to_recordset(CAST(:said AS json)) AS e(at timestamptz, kind text,"
+    " FROM known, json_to_recordset(CAST(:said AS json)) AS e(at timestamptz, kind text,"
     " node text, job_id integer, agent text, data text)"
 )
 
@@ -60,7 +62,8 @@ def behind(
     limit: int = 1000,
 ) -> list[Event]:
     """The next events behind sequence number `after`, oldest first."""
-    found = select(*READ).where(C.seq > after).order_by(C.seq).limit(limit)
+    upto = _settled(session, after)
+    found = select(*READ).where(C.seq > after, C.seq <= upto).order_by(C.seq).limit(limit)
     asked = ((C.kind, kind), (C.job_id, job), (C.node, node), (C.agent, agent))
     where = [column == value for column, value in asked if value is not None]
     return _events(session, found.where(*where))
@@ -79,16 +82,30 @@ def prune(session: Session, *, before: datetime, limit: int) -> int:
 
 
 def _write(session: Session) -> None:
-    """On PostgreSQL one transaction at a time, from here to its commit.
-
-    A sequence gives its numbers before the commit: without this, a reader that has seen 8 could
-    never learn of a 7 that was committed later.
-    """
     rows = [_as_row(event) for event in session.events]
     if dialect_of(session) == "postgresql":
-        session.execute(_ADD_ALONE, {"said": json.dumps([_as_said(row) for row in rows])})
+        session.execute(_ADD_KNOWN, {"said": json.dumps([_as_said(row) for row in rows])})
     else:
         session.execute(_ADD, rows)
+
+
+def _settled(session: Session, after: int) -> int:
+    """Up to this number everything is there that ever will be.
+
+    A sequence gives its numbers before the commit: who has seen 8 might else never learn of a 7
+    that is committed later. On PostgreSQL every writer shares a lock from before it takes a number
+    until its commit, so whoever had one of these has ended once the lock was ours for a moment.
+    """
+    upto = last(session)
+    if upto > after and dialect_of(session) == "postgresql":
+        with suppress(_LetGo), session.begin_nested():
+            session.execute(_WRITERS_ENDED)
+            raise _LetGo
+    return upto
+
+
+class _LetGo(Exception):
+    pass
 
 
 def _as_row(event: NewEvent) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -195,7 +196,7 @@ class Bench:
         assert isinstance(self.host.clock, FakeClock)
         return self.host.clock
 
-    def does(self, also: dict[str, Any] | None = None, **acts: Act) -> None:
+    def does(self, also: dict[str, Any] | None = None, /, **acts: Act) -> None:
         """What every job here does from now on."""
         self.acts, self.also = acts, also or {}
 
@@ -326,6 +327,8 @@ def taken_over(session: Session, host: Host, job: Job) -> None:
 @contextmanager
 def a_bench(folder: Path, **settings: str) -> Iterator[Bench]:
     """Its clock stands still until it is advanced; its heart beats by the true one."""
+    for name in tuple(logging.root.manager.loggerDict):  # import-linter, run before, silences them
+        logging.getLogger(name).disabled = False
     with a_pretend_host(folder, **settings) as pretend:
         migrate.upgrade(pretend.host.database)
         bell = Rung()

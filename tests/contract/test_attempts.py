@@ -13,7 +13,7 @@ import pytest
 
 from hive.adapters.clock import SystemClock
 from hive.adapters.halt import Halt
-from hive.domain.job import URGENT, JobState, StepState
+from hive.domain.job import URGENT, Job, JobState, StepState
 from hive.domain.names import AgentName
 from hive.domain.retry import FIRST
 from hive.domain.worker import Role
@@ -421,7 +421,7 @@ def _cancelled_at(point: int, folder: Path) -> JobState:
 
 def test_a_build_makes_way_for_what_is_urgent_and_goes_on_after_it(stored: Bench) -> None:
     bench, job = stored, stored.submit()
-    urgent = []
+    urgent: list[Job] = []
 
     def outranked() -> None:
         if not urgent:
@@ -439,7 +439,7 @@ def test_a_build_makes_way_for_what_is_urgent_and_goes_on_after_it(stored: Bench
 
 def test_work_off_runs_the_urgent_one_first_and_then_the_build(bench: Bench) -> None:
     job = bench.submit()
-    urgent = []
+    urgent: list[Job] = []
 
     def outranked() -> None:
         if not urgent:
@@ -651,8 +651,13 @@ def test_approved_it_goes_on_and_passes_over_what_holds(stored: Bench) -> None:
 def test_one_that_would_park_behind_a_newer_of_its_series_is_superseded(stored: Bench) -> None:
     bench = stored
     older = bench.submit(series="s")
-    newer = []
-    bench.does({"gated": True}, before=lambda: newer or newer.append(bench.submit(series="s")))
+    newer: list[Job] = []
+
+    def propose() -> None:
+        if not newer:
+            newer.append(bench.submit(series="s"))
+
+    bench.does({"gated": True}, before=propose)
     bench.attempt()
     found = bench.job(older)
     assert (found.state, found.superseded_by) == (JobState.SUPERSEDED, newer[0].id)
@@ -705,8 +710,13 @@ def test_work_off_goes_by_priority_and_then_by_age(bench: Bench) -> None:
 def test_what_was_submitted_as_the_last_one_ended_is_rung_for(bench: Bench) -> None:
     """Who was rung for it found the lock busy, and left."""
     bench.submit()
-    late = []
-    bench.does(result=lambda: late or late.append(bench.submit(priority=1)))
+    late: list[Job] = []
+
+    def submit() -> None:
+        if not late:
+            late.append(bench.submit(priority=1))
+
+    bench.does(result=submit)
     bench.bell.heard.clear()
     assert bench.work_off(goes_on=lambda: not late) == 1, "it goes on until that one has begun"
     assert bench.job(late[0]).state is QUEUED

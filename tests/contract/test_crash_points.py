@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import pytest
 from sqlalchemy import Engine, event
-from sqlalchemy.orm import Session
+from sqlalchemy.pool import Pool
 from typing_extensions import override
 
 from hive.domain.job import ENDED, Job, JobState
@@ -79,12 +79,13 @@ def victim(state: Path, kind: str, number: int, phase: Phase) -> None:
                     os._exit(ENDED_THERE)
                 threading.current_thread().__dict__["is_last"] = True
 
-    def after(_: object) -> None:
+    def after(*_: object) -> None:
+        """The connection goes back to its pool: right after its commit, in the same thread."""
         if "is_last" in threading.current_thread().__dict__:
             os._exit(ENDED_THERE)
 
     event.listen(Engine, "commit", before)
-    event.listen(Session, "after_commit", after)
+    event.listen(Pool, "checkin", after)
     os.environ.clear()
     with drill.opened(environment(state)) as (host, _):
         live(host, kind)

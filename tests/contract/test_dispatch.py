@@ -15,19 +15,19 @@ from typing import Any
 import dramatiq
 import pytest
 import redis
-from sqlalchemy.orm import Session
 
 from hive.adapters.clock import SystemClock
 from hive.domain.job import Job, JobId, JobState
 from hive.domain.names import NodeName
 from hive.domain.worker import Role
 from hive.errors import Refused
+from hive.queue.claim import next_claim
 from hive.queue.clock import ASKED_EVERY, DatabaseClock
 from hive.queue.dispatch import LocalBell, RedisBell, message, queue_of, redis_broker
 from hive.queue.heartbeat import Heart
 from hive.queue.host import Host
 from hive.store import session as store
-from hive.store.session import open_database
+from hive.store.session import Session, open_database
 from hive.testing import FakeClock
 from tests.contract.queue_samples import Bench, Moody, a_bench, until
 from tests.services import a_redis
@@ -66,8 +66,9 @@ def test_a_message_says_one_job_to_one_actor_in_the_queue_of_its_node() -> None:
 
 
 def test_a_name_that_a_node_may_have_is_one_that_a_queue_may_have() -> None:
+    heard: list[object] = []
     for name in ("a", "a.b", "a-b_c.d", "Z9"):
-        LocalBell(NodeName(name), bool)
+        LocalBell(NodeName(name), heard.append)
 
 
 # In this process
@@ -192,7 +193,7 @@ def test_a_paused_redis_delays_nobody_and_what_is_lost_is_counted() -> None:
 
 def messages(url: str) -> int:
     with redis.Redis.from_url(url) as client:
-        return int(client.llen(MESSAGES))  # type: ignore[arg-type]  # it is not asynchronous
+        return int(client.llen(MESSAGES))
 
 
 def test_a_process_ends_at_once_though_redis_is_paused() -> None:
@@ -262,11 +263,12 @@ def test_messages_that_say_no_job_of_this_node_are_dropped_and_counted(
     bench.attempt("bob")
     there = bench.submit("cid", node=NodeName("there"), lock="agent:there/cid")
     queue = queue_of(NODE)
+    heard: list[object] = []
 
     def send(*args: object, actor: str = "hive.ring", **kwargs: object) -> None:
-        broker.enqueue(dramatiq.Message(queue, actor, args, kwargs, {}))  # type: ignore[arg-type]
+        broker.enqueue(dramatiq.Message(queue, actor, args, kwargs, {}))
 
-    broker = redis_broker(redis_url, NODE, bool)
+    broker = redis_broker(redis_url, NODE, heard.append)
 
     def act(supervisor: Supervisor) -> None:
         for said in ("x", None, [1], {"a": 1}, 1.5, True):
@@ -286,6 +288,7 @@ def test_messages_that_say_no_job_of_this_node_are_dropped_and_counted(
         until(lambda: ended(bench, job))
         until(lambda: supervisor.dropped["not-a-job"] >= 7)
         until(lambda: supervisor.dropped["unknown"] >= 4)
+        until(lambda: supervisor.dropped["elsewhere"] and supervisor.dropped["not-queued"])
 
     supervisor = serve(bench.host, act, redis_url=redis_url, concurrency=2)
     broker.client.close()
@@ -359,20 +362,17 @@ def test_what_was_claimed_in_the_moment_of_the_stop_is_given_back_too(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the claim and the first beat for it nothing seems to run."""
-    from hive.queue import execute
-
-    claim_next = execute.next_claim
     first = bench.submit()
     second = []
 
     def act(supervisor: Supervisor) -> None:
         def claim(session: Session, host: Host, heart: Heart, lock: str) -> Job | None:
-            claimed = claim_next(session, host, heart, lock)
+            claimed = next_claim(session, host, heart, lock)
             if claimed is not None:
                 supervisor.stop()
             return claimed
 
-        monkeypatch.setattr(execute, "next_claim", claim)
+        monkeypatch.setattr("hive.queue.execute.next_claim", claim)
 
         def before() -> None:
             (attempt,) = supervisor.heart.attempts()

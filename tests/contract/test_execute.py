@@ -493,8 +493,11 @@ def test_a_database_that_takes_no_move_leaves_the_job_to_the_next_attempt(bench:
 
 def test_a_world_that_cannot_be_made_ends_the_job_too(bench: Bench) -> None:
     bench.recipe()
-    world = raising(Transient("no room for the stand-ins", code="disk-full"))
-    bench.pretend.host = replace(bench.host, world=lambda *_: world())
+
+    def world(*_: object) -> World:
+        raise Transient("no room for the stand-ins", code="disk-full")
+
+    bench.pretend.host = replace(bench.host, world=world)
     ended = drive(bench.host, bench.submit().id)
     assert ended.state is JobState.FAILED
     assert ended.error is not None
@@ -513,7 +516,11 @@ def test_what_restores_and_has_no_recipe_keeps_the_error_that_it_restores_for(
     with pytest.raises(KeyboardInterrupt):
         drive(bench.host, job.id)
     host = bench.host
-    bench.pretend.host = replace(host, recipe=lambda _: raising(error)())
+
+    def recipe(_: Job) -> Files:
+        raise error
+
+    bench.pretend.host = replace(host, recipe=recipe)
     bench.attempt()
     found = bench.job(job)
     assert found.error is not None

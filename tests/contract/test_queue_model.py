@@ -83,7 +83,7 @@ LIVES: Final = (*[None] * len(ENDINGS), *ENDINGS)
 BY_KIND: Final = {f"job.{move.name.replace(' ', '-')}": move for move in MOVES}
 
 QUICK: Final = settings(
-    max_examples=60,
+    max_examples=50,
     stateful_step_count=50,
     deadline=None,
     print_blob=True,
@@ -462,7 +462,8 @@ class Queue(RuleBasedStateMachine):
         known = self.known[job.id]
         known.losses += 1
         if known.losses >= LOSS_LIMIT:
-            known.error = known.error if known.restoring else moves.WORKER_LOST.code
+            is_noted = known.restoring and known.losses == LOSS_LIMIT
+            known.error = known.error if is_noted else moves.WORKER_LOST.code
             known.restoring = True
         known.goes(Q if known.losses <= LOSS_LIMIT else F)
 

@@ -1,0 +1,23 @@
+"""What chores have done, added up."""
+
+from __future__ import annotations
+
+from hive.domain.tally import Tally
+
+
+def test_nothing_is_nothing() -> None:
+    assert Tally().is_nothing
+    assert (Tally() + Tally()).is_nothing
+    assert not Tally(pruned=1).is_nothing
+
+
+def test_each_kind_is_added_for_itself() -> None:
+    one = Tally(rescued=1, rung=2, traced=3, pruned=4, forgotten=5)
+    assert one + one == Tally(rescued=2, rung=4, traced=6, pruned=8, forgotten=10)
+    assert one + Tally(rung=1) == Tally(rescued=1, rung=3, traced=3, pruned=4, forgotten=5)
+
+
+def test_it_is_told_by_keys_that_stay() -> None:
+    assert Tally(rung=2).as_dict() == {
+        "rescued": 0, "rung": 2, "traced": 0, "pruned": 0, "forgotten": 0,
+    }  # fmt: skip
