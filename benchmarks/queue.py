@@ -22,7 +22,7 @@ from hive.domain.job import FINISH, NewJob
 from hive.domain.names import AgentName, NodeName
 from hive.domain.worker import LEASE
 from hive.jobs.catalog import lock_of
-from hive.store import jobs, migrate, moves
+from hive.store import claims, jobs, migrate, moves
 from hive.store.session import Database, open_database
 
 NODE = NodeName("bench")
@@ -91,7 +91,7 @@ def _cycle(database: Database) -> int:
 
 def _one(database: Database, lock: str, now: datetime) -> bool:
     with database.write() as session:
-        job = moves.claim(session, lock, worker="w", now=now, leased_until=now + LEASE)
+        job = claims.claim(session, lock, worker="w", now=now, leased_until=now + LEASE)
     if job is None:
         return False
     with database.write() as session:

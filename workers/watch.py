@@ -12,7 +12,7 @@ from hive.domain.job import JobId
 from hive.errors import HiveError
 from hive.queue.dispatch import LocalBell
 from hive.queue.host import Host
-from hive.store import moves
+from hive.store import claims
 
 LOOK: Final = timedelta(milliseconds=20)
 """Where a look costs microseconds: SQLite tells whether anybody has written."""
@@ -92,7 +92,7 @@ class Watch:
         """
         host = self._host
         with host.database.read() as session:
-            due = moves.due(session, host.node, host.clock.now(), limit=room + self._stuck)
+            due = claims.due(session, host.node, host.clock.now(), limit=room + self._stuck)
         for job in due:
             self._bell.ring(host.node, job)
         self._stuck, self._due = len(self._due.intersection(due)), set(due)

@@ -11,7 +11,7 @@ from hive.domain.worker import LEASE
 from hive.errors import Transient
 from hive.queue.heartbeat import Heart
 from hive.queue.host import Host
-from hive.store import jobs, moves
+from hive.store import claims, jobs, moves
 from hive.store.session import Session
 
 
@@ -45,7 +45,7 @@ def claim(host: Host, heart: Heart, lock: str) -> Job | None:
                 claimed = next_claim(session, host, heart, lock)
             return claimed
     except Transient as error:
-        if error.code == moves.RACED:
+        if error.code == claims.RACED:
             return None
         raise
 
@@ -54,4 +54,4 @@ def next_claim(session: Session, host: Host, heart: Heart, lock: str) -> Job | N
     """The same, in a transaction of the caller's."""
     heart.register(session)
     now = host.clock.now()
-    return moves.claim(session, lock, worker=host.worker, now=now, leased_until=now + LEASE)
+    return claims.claim(session, lock, worker=host.worker, now=now, leased_until=now + LEASE)

@@ -9,7 +9,7 @@ from typing import Final
 from hive.domain.names import NodeName
 from hive.domain.tally import Tally
 from hive.queue.bell import Bell
-from hive.store import moves
+from hive.store import claims
 from hive.store.session import Database
 
 BATCH: Final = 200
@@ -25,7 +25,7 @@ class RingAgain:
 
     def run_once(self, now: datetime) -> Tally:
         with self.database.read() as session:
-            due = moves.due(session, self.node, now, limit=BATCH)
+            due = claims.due(session, self.node, now, limit=BATCH)
         for job in due:
             self.bell.ring(self.node, job)
         return Tally(rung=len(due))

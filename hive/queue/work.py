@@ -9,7 +9,7 @@ from hive.queue.claim import claim, locked
 from hive.queue.execute import execute
 from hive.queue.heartbeat import Heart
 from hive.queue.host import Host
-from hive.store import moves
+from hive.store import claims
 
 
 def work(host: Host, heart: Heart, lock: str) -> bool:
@@ -56,4 +56,4 @@ def _pass_on(host: Host, lock: str) -> None:
 
 def _left(host: Host, lock: str) -> Job | None:
     with host.database.read() as session:
-        return moves.next_of(session, lock, host.clock.now())
+        return claims.next_of(session, lock, host.clock.now())

@@ -10,13 +10,10 @@ from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
-    Integer,
-    Select,
     Update,
     and_,
     bindparam,
     func,
-    or_,
     select,
     text,
     update,
@@ -40,16 +37,13 @@ from hive.domain.job import (
     Move,
     Trouble,
 )
-from hive.domain.names import NodeName
-from hive.errors import IllegalMove, Refused, Transient
-from hive.store.jobs import JOBS, READ, C, find, first_of, selected, told
+from hive.errors import IllegalMove, Refused
+from hive.store.jobs import JOBS, READ, C, find, first_of, told
 from hive.store.session import Session, dialect_of, guarded
-from hive.store.tables import LIVE_ONLY, QUEUED_ONLY, RUNNING_ONLY, NodeRow
+from hive.store.tables import LIVE_ONLY
 
 SERIES: Final = 0x68697667  #: advisory locks of PostgreSQL, one a series: "hivg"
-NOW: Final = bindparam("b_now", type_=C.run_at.type)
 RUNS_UNCANCELLED: Final = and_(C.state == JobState.RUNNING, C.cancel_requested_at.is_(None))
-RACED: Final = "claim-raced"
 _TURN: Final = text(f"SELECT pg_advisory_xact_lock({SERIES}, hashtext(:series))")
 WORKER_LOST: Final = Trouble(
     "worker-lost",
@@ -72,10 +66,10 @@ def make(
     A worker passes the `attempt` it claimed, so one that lost its lease cannot finish a job that
     another has since taken up. What does not end `running` has neither lease nor worker.
     """
-    moved = made(session, job, move, now=now, attempt=attempt, also=also)
-    if moved is None:
+    done = made(session, job, move, now=now, attempt=attempt, also=also)
+    if done is None:
         raise illegal(find(session, job), move, attempt)
-    return moved
+    return done
 
 
 def made(
@@ -92,38 +86,7 @@ def made(
     values = {**_of_state(move.end, now), **also}
     guarded_update = _update(move, tuple(values), attempt is not None, only)
     found = {"b_id": job, "b_attempt": attempt} if attempt is not None else {"b_id": job}
-    return _moved(session, guarded_update, move, now, found | _bound(values))
-
-
-def claim(
-    session: Session, lock: str, *, worker: str, now: datetime, leased_until: datetime
-) -> Job | None:
-    """What stands first in this lock, now this worker's; None where nothing can be claimed.
-
-    First in, first out among what is due, within a priority. What is not due, and what is held
-    back, blocks nothing behind it. Held back is a job by one of its lock that runs, by its node
-    while that is paused (but for what is to be cancelled), and by its siblings, of which only so
-    many run at once. Raises
-    `Transient`, code `claim-raced`, when another job of the lock was quicker.
-    """
-    bound = {"b_lock": lock, "b_now": now, "b_worker": worker, "b_until": leased_until}
-    try:
-        job = _moved(session, _claim(), CLAIM, now, bound)
-    except IntegrityError:
-        raise _raced(lock) from None
-    if job is not None and job.parent_id is not None:
-        _keep_to_the_number(session, job.parent_id, lock)
-    return job
-
-
-def next_of(session: Session, lock: str, now: datetime) -> Job | None:
-    """What a claim would take right now."""
-    return first_of(session, _next(), {"b_lock": lock, "b_now": now})
-
-
-def due(session: Session, node: NodeName, now: datetime, *, limit: int) -> list[JobId]:
-    """One job of each lock of this node in which something can be claimed right now."""
-    return list(session.scalars(_due(), {"b_node": node, "b_now": now, "b_most": limit}))
+    return moved(session, guarded_update, move, now, found | _bound(values))
 
 
 def rescue(session: Session, job: Job, *, now: datetime) -> Job | None:
@@ -189,60 +152,13 @@ def illegal(job: Job, move: Move, attempt: int | None = None) -> IllegalMove:
     return IllegalMove(said, hint=f"see `hive job show {job.id}`")
 
 
-def _keep_to_the_number(session: Session, parent: JobId, lock: str) -> None:
-    """Two that claimed at once both saw room for one more: on PostgreSQL they count in turn."""
-    if dialect_of(session) != "postgresql":
-        return
-    row = select(C.at_once).where(C.id == parent).with_for_update()
-    at_once = session.scalar(row)
-    running = select(func.count()).where(C.parent_id == parent, text(RUNNING_ONLY))
-    if at_once is not None and (session.scalar(running) or 0) > at_once:
-        raise _raced(lock)
-
-
 def _lost_again(job: Job) -> Trouble:
     first = f"{job.error.message}; and then " if job.error else ""
     said = f"{first}its worker was lost while what was before was restored"
     return Trouble(WORKER_LOST.code, said, WORKER_LOST.hint)
 
 
-def _raced(lock: str) -> Transient:
-    return Transient(f"another claim was quicker than this one of {lock}", code=RACED)
-
-
 # Statements that every job needs are put together once: that takes longer than to run them.
-
-
-@cache
-def _claim() -> Update:
-    first = _next().with_only_columns(C.id).scalar_subquery()
-    return (
-        update(JOBS)
-        .where(C.id == first, C.state == JobState.QUEUED)
-        .values(
-            state=CLAIM.end,
-            attempt=C.attempt + 1,
-            worker=bindparam("b_worker"),
-            leased_until=bindparam("b_until", type_=C.leased_until.type),
-            started_at=func.coalesce(C.started_at, NOW),
-            run_at=None,
-        )
-        .returning(*READ)
-    )
-
-
-@cache
-def _next() -> Select[Any]:
-    waits = selected(C.lock == bindparam("b_lock"), text(QUEUED_ONLY), *_claimable())
-    return waits.order_by(C.priority, C.id).limit(1)
-
-
-@cache
-def _due() -> Select[Any]:
-    first = func.min(C.id)
-    found = select(first).where(C.node == bindparam("b_node"), text(QUEUED_ONLY), *_claimable())
-    ordered = found.group_by(C.lock).order_by(func.min(C.priority), first)
-    return ordered.limit(bindparam("b_most", type_=Integer))
 
 
 @cache
@@ -261,37 +177,14 @@ def _update(
     return mine.values({**values, "state": move.end}).returning(*READ)
 
 
-def _claimable() -> tuple[ColumnElement[bool], ...]:
-    """Of a queued job: it is due, and nothing holds it back."""
-    other, sibling, parent = JOBS.alias("running"), JOBS.alias("sibling"), JOBS.alias("parent")
-    of_lock = select(other.c.id).where(other.c.lock == C.lock, text(f"running.{RUNNING_ONLY}"))
-    paused = select(NodeRow.name).where(NodeRow.name == C.node, NodeRow.paused_at.is_not(None))
-    running = select(func.count()).where(
-        sibling.c.parent_id == C.parent_id, text(f"sibling.{RUNNING_ONLY}")
-    )
-    at_once = select(parent.c.at_once).where(parent.c.id == C.parent_id)
-    return (
-        or_(C.run_at.is_(None), C.run_at <= NOW),
-        ~of_lock.correlate(JOBS).exists(),
-        or_(C.cancel_requested_at.is_not(None), ~paused.correlate(JOBS).exists()),
-        or_(C.parent_id.is_(None), _room(running, at_once)),
-    )
-
-
-def _room(running: Select[Any], at_once: Select[Any]) -> ColumnElement[bool]:
-    """Fewer siblings run than may; without a number all may."""
-    limit = at_once.correlate(JOBS).scalar_subquery()
-    return or_(limit.is_(None), running.correlate(JOBS).scalar_subquery() < limit)
-
-
 def _unless_cancelled(
     session: Session, job: Job, move: Move, now: datetime, also: Mapping[str, Any]
 ) -> Job:
     """What was cancelled meanwhile is given back instead: its next attempt calls it off."""
-    moved = made(
+    done = made(
         session, job.id, move, now=now, attempt=job.attempt, only=RUNS_UNCANCELLED, also=also
     )
-    return moved or make(session, job.id, GIVE_BACK, now=now, attempt=job.attempt)
+    return done or make(session, job.id, GIVE_BACK, now=now, attempt=job.attempt)
 
 
 def _newer_of_series(session: Session, job: Job) -> JobId | None:
@@ -303,14 +196,15 @@ def _newer_of_series(session: Session, job: Job) -> JobId | None:
     return found
 
 
-def _moved(
+def moved(
     session: Session, statement: Update, move: Move, now: datetime, bound: Mapping[str, Any]
 ) -> Job | None:
-    moved = first_of(session, statement, bound)
-    if moved is not None:
-        because = {"error": moved.error.code} if moved.error and move is not CLAIM else {}
-        told(session, moved, move.name.replace(" ", "-"), now, **because)
-    return moved
+    """The job that `statement` moved, told as `move`; None where it moved none."""
+    job = first_of(session, statement, bound)
+    if job is not None:
+        because = {"error": job.error.code} if job.error and move is not CLAIM else {}
+        told(session, job, move.name.replace(" ", "-"), now, **because)
+    return job
 
 
 def _bound(values: Mapping[str, Any]) -> dict[str, Any]:

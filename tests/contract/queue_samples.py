@@ -39,7 +39,7 @@ from hive.queue.work import work_off
 from hive.steps.container import Defined, ProfileSet
 from hive.steps.gate import Approved
 from hive.steps.step import Differs, Finding, Holds, Step
-from hive.store import agents, events, jobs, migrate, moves, steps, verdicts, workers
+from hive.store import agents, claims, events, jobs, migrate, moves, steps, verdicts, workers
 from hive.store.session import Database, Session
 from hive.testing import FakeClock
 from tests.contract.store_samples import instant
@@ -310,7 +310,7 @@ class Bench:
         worker = Worker(process, role, "0", 1, draining=False, since=now, beat_at=now)
         with self.database.write() as session:
             workers.register(session, worker)
-            job = moves.claim(
+            job = claims.claim(
                 session, self.lock(agent), worker=worker.id, now=now,
                 leased_until=now + timedelta(seconds=30),
             )  # fmt: skip
@@ -321,7 +321,7 @@ class Bench:
 def taken_over(session: Session, host: Host, job: Job) -> None:
     now = host.clock.now()
     assert moves.rescue(session, jobs.find(session, job.id), now=now)
-    assert moves.claim(session, job.lock, worker="thief", now=now, leased_until=now)
+    assert claims.claim(session, job.lock, worker="thief", now=now, leased_until=now)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from hive.domain.job import Job, JobId, NewJob
 from hive.domain.names import AgentName, NodeName
 from hive.domain.worker import Process, Role, Worker
 from hive.errors import Transient
-from hive.store import jobs, moves
+from hive.store import claims, jobs
 from hive.store.session import Database, Session
 
 Result = TypeVar("Result")
@@ -58,7 +58,7 @@ def claimed(
     session: Session, lock: str = ALICES_LOCK, worker: str = "w1", now: datetime = NOW
 ) -> Job | None:
     """What stands first in the lock, with a lease of thirty seconds."""
-    return moves.claim(session, lock, worker=worker, now=now, leased_until=now + LEASE)
+    return claims.claim(session, lock, worker=worker, now=now, leased_until=now + LEASE)
 
 
 def a_running_job(session: Session, worker: str = "w1", **overrides: object) -> Job:
@@ -108,7 +108,7 @@ def claimed_at_once(database: Database, locks: Sequence[str]) -> list[Job]:
             with database.write() as session:
                 return claimed(session, locks[number], f"w{number}")
         except Transient as error:
-            assert error.code == moves.RACED
+            assert error.code == claims.RACED
             return None
 
     return [job for job in at_once(len(locks), claim) if job is not None]

@@ -26,7 +26,7 @@ from hive.queue.heartbeat import Heart
 from hive.queue.host import Host
 from hive.queue.submit import cancel
 from hive.service import agents as agents_service
-from hive.store import jobs, migrate, moves
+from hive.store import claims, jobs, migrate
 from tests import drill
 from tests.contract.queue_samples import Bench, Starts, a_bench, raising, until
 from tests.contract.store_samples import at_once
@@ -739,7 +739,7 @@ def test_a_job_whose_next_cannot_be_claimed_has_ended_all_the_same(bench: Bench)
 
     def raced(*_: object, **__: object) -> None:
         claimed.append(1)
-        raise Transient("another claim was quicker", code=moves.RACED)
+        raise Transient("another claim was quicker", code=claims.RACED)
 
     with pytest.MonkeyPatch.context() as patch, locked(bench.host, first.lock) as locks:
         assert locks is not None

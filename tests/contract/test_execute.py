@@ -34,7 +34,7 @@ from hive.queue.submit import submit
 from hive.service import agents as agents_service
 from hive.steps.container import ProfileSet
 from hive.steps.step import Differs, Finding, Holds, Step
-from hive.store import agents, jobs, logs, migrate, moves, steps
+from hive.store import agents, claims, jobs, logs, migrate, moves, steps
 from hive.store.session import Session
 from hive.testing import FakeClock
 from tests.contract.store_samples import NOW
@@ -179,7 +179,7 @@ class Bench:
 def taken_over(session: Session, host: Host, job: Job) -> None:
     now = host.clock.now()
     assert moves.rescue(session, jobs.find(session, job.id), now=now)
-    assert moves.claim(session, job.lock, worker="thief", now=now, leased_until=now)
+    assert claims.claim(session, job.lock, worker="thief", now=now, leased_until=now)
 
 
 def submitted(host: Host) -> Job:
@@ -578,7 +578,7 @@ def test_who_gets_the_lock_of_a_running_job_takes_it_over(bench: Bench) -> None:
     job, now = bench.submit(), bench.host.clock.now()
     with bench.host.database.write() as session:
         until = now + timedelta(hours=1)
-        assert moves.claim(session, job.lock, worker="dead", now=now, leased_until=until)
+        assert claims.claim(session, job.lock, worker="dead", now=now, leased_until=until)
     ended = drive(bench.host, job.id)
     assert (ended.state, ended.attempt) == (JobState.SUCCEEDED, 2)
 

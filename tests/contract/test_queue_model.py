@@ -52,7 +52,7 @@ from hive.domain.worker import LEASE
 from hive.errors import HiveError, IllegalMove, Refused, Transient
 from hive.queue import ending
 from hive.queue.ending import Cancelled, Ending, Failed, Finished, GivenBack, Parked
-from hive.store import events, jobs, moves, steps, verdicts, workers
+from hive.store import claims, events, jobs, moves, steps, verdicts, workers
 from hive.store.session import Database, Session
 from hive.store.tables import Base
 from tests.contract.store_samples import NODE, NOW, new_job
@@ -375,7 +375,7 @@ class Queue(RuleBasedStateMachine):
 
     def _what_can_be_claimed_is_due(self, session: Session) -> None:
         for node in (NODE, FAR):
-            found = moves.due(session, node, self.now, limit=99)
+            found = claims.due(session, node, self.now, limit=99)
             of_node = {lock for lock in LOCKS if LOCKS[lock] == node and self._next_of(lock)}
             assert sorted(self.known[job].new.lock for job in found) == sorted(of_node)
 
@@ -434,8 +434,8 @@ class Queue(RuleBasedStateMachine):
     def _claim(self, lock: str, worker: str) -> Job | None:
         expected, until = self._next_of(lock), self.now + LEASE
         with self.database.write() as session:
-            first = moves.next_of(session, lock, self.now)
-            job = moves.claim(session, lock, worker=worker, now=self.now, leased_until=until)
+            first = claims.next_of(session, lock, self.now)
+            job = claims.claim(session, lock, worker=worker, now=self.now, leased_until=until)
         assert (first and first.id) == (job and job.id) == expected
         if job is not None:
             known = self.known[job.id]

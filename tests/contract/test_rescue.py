@@ -22,7 +22,7 @@ from hive.queue.prune import Prune
 from hive.queue.rescue import PATIENCE, Rescue, forget_dead
 from hive.queue.ring import RingAgain
 from hive.queue.traces import Traces
-from hive.store import workers
+from hive.store import claims, workers
 from tests.contract.queue_samples import Bench, Moody, a_bench, raising, until
 from tests.contract.store_samples import at_once
 from workers.maintenance import Chore, Maintenance, chores_of, rescue_of
@@ -169,12 +169,11 @@ def test_what_another_node_on_this_host_holds_is_not_looked_for_among_our_locks(
     process = replace(alive(bench), node=there)
     with bench.database.write() as session:
         now = bench.host.clock.now()
-        from hive.store import moves
 
         workers.register(
             session, replace(bench.heart.worker, process=process, role=Role.WORKER, beat_at=now)
         )
-        assert moves.claim(session, job.lock, worker=process.id, now=now, leased_until=now + LEASE)
+        assert claims.claim(session, job.lock, worker=process.id, now=now, leased_until=now + LEASE)
     bench.clock.advance(LEASE + MOMENT)
     assert rescued(bench) == 0
 

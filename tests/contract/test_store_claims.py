@@ -9,7 +9,7 @@ import pytest
 from hive.domain.job import CANCEL, FINISH, GIVE_BACK, PARK, JobState
 from hive.domain.names import NodeName
 from hive.errors import Transient
-from hive.store import jobs, moves
+from hive.store import claims, jobs, moves
 from hive.store.session import Database, Session
 from tests.contract.store_samples import (
     ALICES_LOCK,
@@ -124,7 +124,7 @@ def test_a_claim_that_the_index_refuses_was_raced(database: Database) -> None:
         a_job(session)
     with pytest.raises(Transient) as raced:
         beside(database, quicker, claimed)
-    assert raced.value.code == moves.RACED
+    assert raced.value.code == claims.RACED
     with database.read() as session:
         assert [job.state for job in jobs.live(session)] == ["running", "queued"]
 
@@ -138,13 +138,13 @@ def test_many_claim_in_many_locks_at_once(database: Database) -> None:
 
 def test_the_next_is_the_first_that_is_due_within_a_priority(database: Database) -> None:
     with database.write() as session:
-        assert moves.next_of(session, ALICES_LOCK, NOW) is None
+        assert claims.next_of(session, ALICES_LOCK, NOW) is None
         a_job(session, run_at=LATER, priority=-9)
         a_job(session, lock=BOBS_LOCK, priority=-9)
         first, _second = a_job(session), a_job(session)
-        assert moves.next_of(session, ALICES_LOCK, NOW) == first
+        assert claims.next_of(session, ALICES_LOCK, NOW) == first
         urgent = a_job(session, priority=-1, run_at=NOW)
-        assert moves.next_of(session, ALICES_LOCK, NOW) == urgent
+        assert claims.next_of(session, ALICES_LOCK, NOW) == urgent
         won = claimed(session)
     assert won is not None
     assert won.id == urgent.id
@@ -153,9 +153,9 @@ def test_the_next_is_the_first_that_is_due_within_a_priority(database: Database)
 def test_what_is_not_due_yet_is_next_when_it_is(database: Database) -> None:
     with database.write() as session:
         waits = a_job(session, run_at=LATER)
-        assert moves.next_of(session, ALICES_LOCK, LATER - A_MOMENT) is None
+        assert claims.next_of(session, ALICES_LOCK, LATER - A_MOMENT) is None
         assert claimed(session, now=LATER - A_MOMENT) is None
-        assert moves.next_of(session, ALICES_LOCK, LATER) == waits
+        assert claims.next_of(session, ALICES_LOCK, LATER) == waits
 
 
 def test_of_each_lock_in_which_something_can_be_claimed_one_is_due(database: Database) -> None:
@@ -167,7 +167,7 @@ def test_of_each_lock_in_which_something_can_be_claimed_one_is_due(database: Dat
         a_job(session, lock="base:here", run_at=LATER)
         bobs = [a_job(session, lock=BOBS_LOCK).id for _ in range(2)]
         urgent = a_job(session, lock="agent:here/carol", priority=-9)
-        assert moves.due(session, NODE, NOW, limit=9) == [urgent.id, bobs[0]]
-        assert moves.due(session, NODE, NOW, limit=1) == [urgent.id]
+        assert claims.due(session, NODE, NOW, limit=9) == [urgent.id, bobs[0]]
+        assert claims.due(session, NODE, NOW, limit=1) == [urgent.id]
         moves.make(session, running.id, FINISH, now=NOW, attempt=1)
-        assert len(moves.due(session, NODE, LATER, limit=9)) == 4
+        assert len(claims.due(session, NODE, LATER, limit=9)) == 4

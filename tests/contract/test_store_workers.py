@@ -10,7 +10,7 @@ import pytest
 from hive.domain.job import FINISH, GIVE_BACK, Job, JobId, JobState
 from hive.domain.names import NodeName
 from hive.domain.worker import SILENT, Node, Role, Worker
-from hive.store import jobs, moves, verdicts, workers
+from hive.store import claims, jobs, moves, verdicts, workers
 from hive.store.session import Database, Session
 from hive.store.workers import Held
 from tests.contract.store_samples import (
@@ -207,9 +207,9 @@ def test_a_paused_node_claims_nothing_and_what_runs_goes_on(database: Database) 
         far = a_job(session, lock=FARS_LOCK, node=FAR)
         workers.pause(session, NODE, by="uid:0", now=NOW)
         assert claimed(session, BOBS_LOCK) is None
-        assert moves.next_of(session, BOBS_LOCK, NOW) is None
-        assert moves.due(session, NODE, NOW, limit=9) == []
-        assert moves.due(session, FAR, NOW, limit=9) == [far.id]
+        assert claims.next_of(session, BOBS_LOCK, NOW) is None
+        assert claims.due(session, NODE, NOW, limit=9) == []
+        assert claims.due(session, FAR, NOW, limit=9) == [far.id]
         assert claimed(session, FARS_LOCK) is not None
         workers.beat(session, [running.id], "w1", leased_until=EVEN_LATER)
         finish(session, running)
@@ -226,7 +226,7 @@ def test_a_paused_node_ends_what_was_cancelled(database: Database) -> None:
         workers.pause(session, NODE, by="uid:0", now=NOW)
         assert claimed(session) is None
         verdicts.cancel(session, job.id, now=LATER)
-        assert moves.due(session, NODE, LATER, limit=9) == [job.id]
+        assert claims.due(session, NODE, LATER, limit=9) == [job.id]
         again = claimed(session)
     assert again is not None
     assert again.cancel_requested_at == LATER
@@ -259,11 +259,11 @@ def test_of_siblings_only_so_many_run_at_once(database: Database) -> None:
         parent, siblings = a_family(session, 4, at_once=2)
         running = [claimed(session, sibling.lock) for sibling in siblings]
         assert [job is not None for job in running] == [True, True, False, False]
-        assert moves.due(session, NODE, NOW, limit=9) == [parent.id]
-        assert moves.next_of(session, siblings[3].lock, NOW) is None
+        assert claims.due(session, NODE, NOW, limit=9) == [parent.id]
+        assert claims.next_of(session, siblings[3].lock, NOW) is None
         assert running[0] is not None
         finish(session, running[0])
-        assert len(moves.due(session, NODE, NOW, limit=9)) == 3
+        assert len(claims.due(session, NODE, NOW, limit=9)) == 3
         assert claimed(session, siblings[3].lock) is not None
         assert claimed(session, siblings[2].lock) is None
 
