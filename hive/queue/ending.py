@@ -20,7 +20,7 @@ from hive.domain.job import (
 from hive.domain.names import AgentName
 from hive.domain.retry import Again, GiveUp, verdict
 from hive.errors import HiveError
-from hive.store import agents, moves
+from hive.store import agents, jobs, moves
 from hive.store.session import Session
 
 JITTER: Final = 0.25
@@ -109,7 +109,8 @@ def _verdict(job: Job, error: HiveError, limit: int, switched: bool) -> Again | 
 
 
 def _forget(session: Session, job: Job, agent: AgentName | None) -> None:
-    if agent is not None:
+    """But not while another job of it is live, which would miss its row."""
+    if agent is not None and not jobs.live_of(session, job.node, agent):
         agents.forget(session, job.node, agent)
 
 

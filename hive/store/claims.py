@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
+    FromClause,
     Integer,
     Select,
     Update,
@@ -115,22 +116,28 @@ def _due() -> Select[Any]:
 
 def _claimable() -> tuple[ColumnElement[bool], ...]:
     """Of a queued job: it is due, and nothing holds it back."""
-    other, sibling, parent = JOBS.alias("running"), JOBS.alias("sibling"), JOBS.alias("parent")
+    other = JOBS.alias("running")
     of_lock = select(other.c.id).where(other.c.lock == C.lock, text(f"running.{RUNNING_ONLY}"))
-    paused = select(NodeRow.name).where(NodeRow.name == C.node, NodeRow.paused_at.is_not(None))
+    return ~of_lock.correlate(JOBS).exists(), *but_for_its_lock(JOBS)
+
+
+def but_for_its_lock(jobs: FromClause) -> tuple[ColumnElement[bool], ...]:
+    """Of a queued job of `jobs`: it is due, and only its lock could hold it back."""
+    job, sibling, parent = jobs.c, JOBS.alias("sibling"), JOBS.alias("parent")
+    paused = select(NodeRow.name).where(NodeRow.name == job.node, NodeRow.paused_at.is_not(None))
     running = select(func.count()).where(
-        sibling.c.parent_id == C.parent_id, text(f"sibling.{RUNNING_ONLY}")
+        sibling.c.parent_id == job.parent_id, text(f"sibling.{RUNNING_ONLY}")
     )
-    at_once = select(parent.c.at_once).where(parent.c.id == C.parent_id)
+    at_once = select(parent.c.at_once).where(parent.c.id == job.parent_id)
+    room = _room(running.correlate(jobs), at_once.correlate(jobs))
     return (
-        or_(C.run_at.is_(None), C.run_at <= NOW),
-        ~of_lock.correlate(JOBS).exists(),
-        or_(C.cancel_requested_at.is_not(None), ~paused.correlate(JOBS).exists()),
-        or_(C.parent_id.is_(None), _room(running, at_once)),
+        or_(job.run_at.is_(None), job.run_at <= NOW),
+        or_(job.cancel_requested_at.is_not(None), ~paused.correlate(jobs).exists()),
+        or_(job.parent_id.is_(None), room),
     )
 
 
 def _room(running: Select[Any], at_once: Select[Any]) -> ColumnElement[bool]:
     """Fewer siblings run than may; without a number all may."""
-    limit = at_once.correlate(JOBS).scalar_subquery()
-    return or_(limit.is_(None), running.correlate(JOBS).scalar_subquery() < limit)
+    limit = at_once.scalar_subquery()
+    return or_(limit.is_(None), running.scalar_subquery() < limit)

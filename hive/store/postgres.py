@@ -12,7 +12,14 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 DRIVER: Final = "postgresql+psycopg"
 DEADLINE: Final = "-c statement_timeout=10s"
-DEFAULTS: Final = {"connect_timeout": "10", "application_name": "hive"}
+DEFAULTS: Final = {
+    "connect_timeout": "10",
+    "application_name": "hive",
+    "tcp_user_timeout": "15000",  # ms; a server that is gone without a word hangs nobody for long
+    "keepalives_idle": "15",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+}
 
 USED: Final = "hive.used"
 IDLE: Final = 1.0  #: seconds

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import cache
 from typing import Any, Final, cast
 
-from sqlalchemy import Row, Table, delete, exists, or_, select, text, update
+from sqlalchemy import Row, Select, Table, bindparam, delete, exists, select, text, update
 
 from hive.domain.job import Job, JobId
 from hive.domain.names import NodeName
 from hive.domain.worker import Node, Process, Role, Worker
+from hive.store.claims import but_for_its_lock
 from hive.store.jobs import JOBS, READ, all_of, job_of, selected
 from hive.store.jobs import C as J
 from hive.store.session import Session, insert_into
@@ -79,17 +81,23 @@ def beat(session: Session, held: Sequence[JobId], worker: str, *, leased_until: 
 
 def held(session: Session, worker: str, now: datetime) -> dict[JobId, Held]:
     """Every job that the rows say is this worker's."""
+    return {
+        row[0]: Held(*row) for row in session.execute(_held(), {"b_worker": worker, "b_now": now})
+    }
+
+
+@cache
+def _held() -> Select[Any]:
+    """An urgent job that could not be claimed either makes nobody give way."""
     other = JOBS.alias("other")
     urgent = exists().where(
         other.c.lock == J.lock,
         text(f"other.{QUEUED_ONLY}"),
         other.c.priority < J.priority,
-        or_(other.c.run_at.is_(None), other.c.run_at <= now),
+        *but_for_its_lock(other),
     )
-    found = select(
-        J.id, J.attempt, J.cancel_requested_at.is_not(None), urgent.correlate(JOBS)
-    ).where(J.worker == worker, text(f"jobs.{RUNNING_ONLY}"))
-    return {row[0]: Held(*row) for row in session.execute(found)}
+    said = (J.id, J.attempt, J.cancel_requested_at.is_not(None), urgent.correlate(JOBS))
+    return select(*said).where(J.worker == bindparam("b_worker"), text(f"jobs.{RUNNING_ONLY}"))
 
 
 def running(session: Session) -> list[tuple[Job, Worker | None, datetime | None]]:

@@ -43,7 +43,6 @@ FORKS.set_forkserver_preload(["tests.contract.test_crash_points", "alembic.comma
 AT_ONCE: Final = 3
 WITHIN: Final = 120.0  #: seconds, on the slowest machine
 SPAWN: Final = "spawn"
-ENDED_THERE: Final = 9
 
 #: What each kind of drill does, and how it ends. One fails, waits, parks, is approved and switches;
 #: one fails behind the switch, and restores; one is cancelled when it has run, and restores.
@@ -76,20 +75,20 @@ def victim(state: Path, kind: str, number: int, phase: Phase) -> None:
             count["commits"] += 1
             if count["commits"] == number:
                 if phase is Phase.BEFORE:
-                    os._exit(ENDED_THERE)
+                    os._exit(9)
                 threading.current_thread().__dict__["is_last"] = True
 
     def after(*_: object) -> None:
         """The connection goes back to its pool: right after its commit, in the same thread."""
         if "is_last" in threading.current_thread().__dict__:
-            os._exit(ENDED_THERE)
+            os._exit(9)
 
     event.listen(Engine, "commit", before)
     event.listen(Pool, "checkin", after)
     os.environ.clear()
     with drill.opened(environment(state)) as (host, _):
         live(host, kind)
-    (state.with_name("commits")).write_text(str(count["commits"]))
+    state.with_name("commits").write_text(str(count["commits"]))
     os._exit(0)
 
 
@@ -140,24 +139,31 @@ def fresh(folder: Path) -> Path:
     return state
 
 
-def ran(state: Path, kind: str, number: int, phase: Phase) -> int:
+def ran(state: Path, kind: str, number: int, phase: Phase) -> int | None:
+    """How many commits it took to the end; None where it did not come to it.
+
+    By what it wrote: of threads that wait for processes, one may take another's exit code away.
+    """
+    commits = state.with_name("commits")
+    commits.unlink(missing_ok=True)
     process = FORKS.Process(target=victim, args=(state, kind, number, phase))
     process.start()
     process.join(WITHIN)
-    code = process.exitcode
-    if code is None:
+    hangs = process.is_alive()
+    if hangs:
         process.kill()
         process.join()
-    assert code is not None, f"{kind} hangs after commit {number}"
-    return code
+    assert not hangs, f"{kind} hangs after commit {number}"
+    return int(commits.read_text()) if commits.exists() else None
 
 
 def quiet(folder: Path, fresh: Path, kind: str) -> tuple[Path, int]:
     """A life that nothing ends: where, and how many commits it takes."""
     state = folder / f"{kind}-quiet" / "state"
     shutil.copytree(fresh, state)
-    assert ran(state, kind, 0, Phase.BEFORE) == 0
-    return state, int((state.with_name("commits")).read_text())
+    commits = ran(state, kind, 0, Phase.BEFORE)
+    assert commits is not None
+    return state, commits
 
 
 def wrong_with(state: Path, kind: str) -> list[str]:
@@ -194,17 +200,16 @@ def test_ended_at_any_commit_a_job_converges(
     def check(number: int) -> list[str]:
         state = folder / phase / f"{kind}-{number}" / "state"
         shutil.copytree(fresh, state)
-        first = ran(state, kind, number, phase)
-        ended.append(first)
+        ended.append(ran(state, kind, number, phase) is None)
         again = ran(state, kind, 0, phase)
-        wrong = wrong_with(state, kind) + ([] if again == 0 else [f"it exited {again}"])
+        wrong = wrong_with(state, kind) + ([] if again else ["it did not come to its end"])
         shutil.rmtree(state)
-        return [f"commit {number}, exit {first}: {said}" for said in wrong]
+        return [f"commit {number}: {said}" for said in wrong]
 
     with ThreadPoolExecutor(AT_ONCE) as threads:
         found = list(threads.map(check, range(1, commits + 1)))
     assert [said for wrong in found for said in wrong] == []
-    assert ended.count(ENDED_THERE) > commits * 0.7, "lines are written in more or fewer commits"
+    assert sum(ended) > commits * 0.7, "lines are written in more or fewer commits"
 
 
 @pytest.mark.parametrize(("phase", "first"), [(Phase.BEFORE, 1), (Phase.AFTER, 4)])
@@ -226,7 +231,7 @@ def test_ended_at_any_commit_a_spawn_converges(
         finally:
             stop_all(state / "sim")
         wrong = differences(expected, found)
-        wrong += [] if again == 0 else [f"it exited {again}"]
+        wrong += [] if again else ["it did not come to its end"]
         shutil.rmtree(state)
         return [f"commit {number}: {said}" for said in wrong]
 

@@ -1,8 +1,11 @@
 """The queue beside a model of it: whatever is done, in whatever order, it keeps its promises.
 
-Hypothesis makes up the orders. A rule does one thing to the store and the same to the model, and
+Hypothesis makes up the orders. An act does one thing to the store and the same to the model, and
 says what has to come of it; after each, all rows and all events are compared with the model. What
 many do at the same moment is tested in `test_store_*`.
+
+All acts are one rule: of many rules Hypothesis leaves out about half in each example, and of a
+queue in which nobody submits, or nobody claims, there is nothing to learn.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,7 +25,6 @@ from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
-    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -74,16 +76,14 @@ BUILT: Final = StepRecord(0, "Built", StepState.APPLYING, "no such link", 0.0)
 NOT_READY: Final = Trouble("not-ready", "nobody answers")
 DOWN: Final = Transient("nobody answers", code="down")
 BROKEN: Final = Refused("it cannot be built", code="build-failed")
-ENDINGS: Final = (
+ENDINGS: Final[tuple[Ending, ...]] = (
     Finished({}), Failed(DOWN), Failed(BROKEN), Failed(DOWN, switched=True),
     Cancelled(), Parked(), Parked(), Parked(), GivenBack(),
 )  # fmt: skip
-LIVES: Final = (*[None] * len(ENDINGS), *ENDINGS)
-"""What becomes of what begins: None, it goes on."""
 BY_KIND: Final = {f"job.{move.name.replace(' ', '-')}": move for move in MOVES}
 
 QUICK: Final = settings(
-    max_examples=50,
+    max_examples=40,
     stateful_step_count=50,
     deadline=None,
     print_blob=True,
@@ -91,8 +91,6 @@ QUICK: Final = settings(
 )
 SOAK: Final = settings(QUICK, max_examples=1_000, stateful_step_count=80)
 
-a_job = some.integers(0, 99)
-"""One of those that there are."""
 at_most = some.sampled_from([1, 1, 2, None])
 often, seldom = some.sampled_from([True, True, False]), some.sampled_from([True, False, False])
 
@@ -163,181 +161,147 @@ class Queue(RuleBasedStateMachine):
         self.attempts: list[Job] = []  #: every claim that ever was: most are over, and still write
         self.paused: set[NodeName] = set()
         self.told: defaultdict[JobId, Told] = defaultdict(Told)
+        self.draw: Callable[..., Any]
         with database.write() as session:
             for table in reversed(Base.metadata.sorted_tables):
                 session.execute(delete(table))
         with database.read() as session:
             self.seen_upto = events.last(session)
 
-    # What is asked for.
-
     @initialize(at_once=at_most)
     def begin(self, at_once: int | None) -> None:
-        self.submit_a_parent(at_once)
+        self._submit(a_parent(at_once))
 
-    @precondition(lambda self: len(self._of(LIVE)) < CROWD)
-    @rule(
-        lock=some.sampled_from(sorted(LOCKS)),
-        priority=some.sampled_from([0, 0, -10]),
-        wait=some.sampled_from([0, 0, 0, 20]),
-        unique=seldom,
-        key=some.sampled_from(["", "", "k1", "k2"]),
-        in_series=some.booleans(),
-        is_child=often,
-    )
-    def submit(
-        self,
-        lock: str,
-        priority: int,
-        wait: int,
-        unique: bool,
-        key: str,
-        in_series: bool,
-        is_child: bool,
-    ) -> None:
+    @rule(data=some.data())
+    def somebody_acts(self, data: some.DataObject) -> None:
+        self.draw = data.draw
+        act = data.draw(some.sampled_from(self._possible()))
+        act()
+
+    def _possible(self) -> list[Callable[[], None]]:
+        """Each as often as it is worth."""
+        acts = [self.claim] * 6 + [self.approve] + [self.time_passes] * 2
+        acts += [self.cancel, self.deny, self.orphan, self.pause_or_resume, self.beat, self.rescue]
+        if len(self._of(LIVE)) < CROWD:
+            acts += [self.submit] * 6 + [self.submit_a_parent]
+        if any(self._held()):
+            acts += [self.end] * 4 + [self.lose] * 4 + [self.restore, self.cancel_what_runs]
+        if any(self._of({W})):
+            acts += [self.approve] * 4
+        if any(self._zombies()):
+            acts += [self.write_in_vain] * 2
+        if any(self._of(ENDED)):
+            acts += [self.retry] * 2
+        return acts
+
+    # What is asked for.
+
+    def submit(self) -> None:
+        lock = self.draw(some.sampled_from(sorted(LOCKS)))
+        wait = self.draw(some.sampled_from([0, 0, 0, 20]))
+        key = self.draw(some.sampled_from(["", "", "k1", "k2"]))
         parents = [job for job, known in self.known.items() if known.new.kind == "reconcile"]
         self._submit(
             new_job(
                 lock=lock,
                 node=LOCKS[lock],
-                priority=priority,
+                priority=self.draw(some.sampled_from([0, 0, -10])),
                 run_at=self.now + timedelta(seconds=wait) if wait else None,
-                unique_key=f"spawn {lock}" if unique else None,
+                unique_key=f"spawn {lock}" if self.draw(seldom) else None,
                 idempotency_key=f"{key} {lock}" if key else None,
-                series=SERIES if in_series else None,
-                parent_id=parents[-1] if is_child else None,
+                series=SERIES if self.draw(some.booleans()) else None,
+                parent_id=parents[-1] if self.draw(often) else None,
             )
         )
 
-    @precondition(lambda self: len(self._of(LIVE)) < CROWD)
-    @rule(at_once=at_most)
-    def submit_a_parent(self, at_once: int | None) -> None:
-        self._submit(new_job(kind="reconcile", agent=None, lock=PARENTS_LOCK, at_once=at_once))
+    def submit_a_parent(self) -> None:
+        self._submit(a_parent(self.draw(at_most)))
 
-    @precondition(lambda self: self._of(ENDED))
-    @rule(number=a_job)
-    def retry(self, number: int) -> None:
-        for job in self._some(ENDED, number):
-            known = self.known[job]
-            with self._refused_unless(known.state in (F, C) and not self._is_doubled(known)):
-                with self.database.write() as session:
-                    moves.retry(session, job, now=self.now)
-                known.goes(Q)
-                known.failures = known.losses = 0
-                known.restoring = known.is_cancelled = False
-                known.error = known.run_at = known.tag_due = None
+    def retry(self) -> None:
+        job, known = self._one_in(ENDED)
+        with self._refused_unless(known.state in (F, C) and not self._is_doubled(known)):
+            with self.database.write() as session:
+                moves.retry(session, job, now=self.now)
+            known.goes(Q)
+            known.failures = known.losses = 0
+            known.restoring = known.is_cancelled = False
+            known.error = known.run_at = known.tag_due = None
 
     # Who works.
 
-    @rule(number=a_job, worker=some.sampled_from(WORKERS), then=some.sampled_from(LIVES))
-    def claim(self, number: int, worker: str, then: Ending | None) -> None:
-        """Where something can be claimed, if it can anywhere; some end as soon as they begin."""
+    def claim(self) -> None:
+        """Where something can be claimed, if it can anywhere; half end as soon as they begin."""
         locks = [lock for lock in LOCKS if self._next_of(lock)] or list(LOCKS)
-        job = self._claim(one_of(locks, number), worker)
-        if job is not None and then is not None:
-            self._end(job, then)
+        job = self._claim(self._one_of(locks), self._one_of(WORKERS))
+        if job is not None and self.draw(some.booleans()):
+            self._end(job, self._one_of(ENDINGS))
 
-    @rule(worker=some.sampled_from(WORKERS))
-    def beat(self, worker: str) -> None:
-        self._beat(worker)
+    def beat(self) -> None:
+        self._beat(self._one_of(WORKERS))
 
-    @rule(seconds=some.sampled_from([1, 31, 90]))
-    def time_passes(self, seconds: int) -> None:
-        self.now += timedelta(seconds=seconds)
+    def time_passes(self) -> None:
+        """A while, or until the next one is due."""
+        until = [self.now + timedelta(seconds=seconds) for seconds in (1, 31)]
+        self.now = self._one_of(until + sorted(self._waits())[:1])
 
-    @precondition(lambda self: any(self._waits()))
-    @rule()
-    def time_passes_until_one_is_due(self) -> None:
-        self.now = min(self._waits())
-
-    @rule()
     def rescue(self) -> None:
         """Whose lease has lapsed is taken for gone, whether or not it is."""
         self._rescue(lambda until: until < self.now)
 
-    @precondition(lambda self: any(self._held()))
-    @rule(number=a_job, then=some.sampled_from(LIVES))
-    def lose(self, number: int, then: Ending | None) -> None:
+    def lose(self) -> None:
         """It is rescued, and claimed by another; the one that was gone writes all the same."""
-        job = one_of(self._held(), number)
-        other = WORKERS[job.worker == WORKERS[0]]
+        job = self._one_of(self._held())
         self._lose(job)
-        self._claim(job.lock, other)
+        self._claim(job.lock, WORKERS[job.worker == WORKERS[0]])
+        self.now += timedelta(seconds=1)
         self._beat(f"{job.worker}")
-        if then is not None and not self._is_held(job):
-            self._write_in_vain(job, then)
+        self._write_in_vain(job, self._one_of(ENDINGS))
 
-    @precondition(lambda self: any(self._held()))
-    @rule(number=a_job, how=some.sampled_from(ENDINGS))
-    def end(self, number: int, how: Ending) -> None:
-        self._end(one_of(self._held(), number), how)
+    def end(self) -> None:
+        self._end(self._one_of(self._held()), self._one_of(ENDINGS))
 
-    @precondition(lambda self: any(self._held()))
-    @rule(number=a_job)
-    def restore(self, number: int) -> None:
-        self._restore(one_of(self._held(), number))
+    def restore(self) -> None:
+        self._restore(self._one_of(self._held()))
 
-    # Who only thinks that it works.
-
-    @precondition(lambda self: any(self._zombies()))
-    @rule(number=a_job, how=some.sampled_from(ENDINGS))
-    def write_in_vain(self, number: int, how: Ending) -> None:
-        self._write_in_vain(one_of(self._zombies(), number), how)
+    def write_in_vain(self) -> None:
+        """Who only thinks that it works."""
+        self._write_in_vain(self._one_of(self._zombies()), self._one_of(ENDINGS))
 
     # Who decides.
 
-    @precondition(lambda self: self._of(LIVE))
-    @rule(number=a_job)
-    def cancel(self, number: int) -> None:
-        for job in self._some(LIVE, number):
-            known = self.known[job]
-            with self._refused_unless(known.state in LIVE):
-                with self.database.write() as session:
-                    verdicts.cancel(session, job, now=self.now)
-                known.is_cancelled = True
-                if known.state is W or (known.state is Q and known.attempt == 0):
-                    known.goes(C, tag=True)
-                    known.error = CANCELLED.code
+    def cancel(self) -> None:
+        self._cancel(*self._one_in(LIVE))
+
+    def cancel_what_runs(self) -> None:
+        self._cancel(*self._one_in({R}))
+
+    def approve(self) -> None:
+        job, known = self._one_in({W})
+        with self._refused_unless(known.state is W):
+            self._approve(job)
+
+    def deny(self) -> None:
+        job, known = self._one_in({W})
+        is_withdrawn = self.draw(some.booleans())
+        with self._refused_unless(known.state is W):
+            with self.database.write() as session:
+                if is_withdrawn:
+                    verdicts.withdraw(session, job, now=self.now)
                 else:
-                    known.run_at = None
+                    verdicts.deny(session, job, note="", now=self.now)
+            known.goes(C if is_withdrawn else D, tag=True)
+            known.error = "withdrawn" if is_withdrawn else "denied"
 
-    @rule(number=a_job)
-    def approve(self, number: int) -> None:
-        for job in self._some({W}, number):
-            with self._refused_unless(self.known[job].state is W):
-                self._approve(job)
+    def orphan(self) -> None:
+        job, known = self._one_in({Q, W})
+        with self._refused_unless(known.state in (Q, W)):
+            with self.database.write() as session:
+                verdicts.orphan(session, job, error=NOT_READY, now=self.now)
+            known.goes(F, tag=True)
+            known.error = NOT_READY.code
 
-    @rule(number=a_job, withdrawn=seldom)
-    def deny(self, number: int, withdrawn: bool) -> None:
-        for job in self._some({W}, number):
-            known = self.known[job]
-            with self._refused_unless(known.state is W):
-                with self.database.write() as session:
-                    if withdrawn:
-                        verdicts.withdraw(session, job, now=self.now)
-                    else:
-                        verdicts.deny(session, job, note="", now=self.now)
-                known.goes(C if withdrawn else D, tag=True)
-                known.error = "withdrawn" if withdrawn else "denied"
-
-    @rule(number=a_job)
-    def orphan(self, number: int) -> None:
-        for job in self._some({Q, W}, number):
-            known = self.known[job]
-            with self._refused_unless(known.state in (Q, W)):
-                with self.database.write() as session:
-                    verdicts.orphan(session, job, error=NOT_READY, now=self.now)
-                known.goes(F, tag=True)
-                known.error = NOT_READY.code
-
-    @rule(node=some.sampled_from([NODE, FAR]))
-    def pause_or_resume(self, node: NodeName) -> None:
-        with self.database.write() as session:
-            if node in self.paused:
-                workers.resume(session, node)
-            else:
-                workers.pause(session, node, by="uid:0", now=self.now)
-        self.paused ^= {node}
+    def pause_or_resume(self) -> None:
+        self._pause_or_resume(self._one_of([NODE, FAR]))
 
     # What is always so.
 
@@ -394,8 +358,8 @@ class Queue(RuleBasedStateMachine):
         """With all workers gone, no pause, and time enough, everything comes to its end."""
         if sys.exc_info()[0] is not None:
             return  # it has failed already
-        for node in list(self.paused):
-            self.pause_or_resume(node)
+        for node in sorted(self.paused):
+            self._pause_or_resume(node)
         self._drain()
         assert all(known.state in ENDED | {W} for known in self.known.values())
         for job in self._of({W}):
@@ -473,6 +437,25 @@ class Queue(RuleBasedStateMachine):
         known = self.known[job]
         known.goes(Q)
         known.is_approved = True
+
+    def _cancel(self, job: JobId, known: Known) -> None:
+        with self._refused_unless(known.state in LIVE):
+            with self.database.write() as session:
+                verdicts.cancel(session, job, now=self.now)
+            known.is_cancelled = True
+            if known.state is W or (known.state is Q and known.attempt == 0):
+                known.goes(C, tag=True)
+                known.error = CANCELLED.code
+            else:
+                known.run_at = None
+
+    def _pause_or_resume(self, node: NodeName) -> None:
+        with self.database.write() as session:
+            if node in self.paused:
+                workers.resume(session, node)
+            else:
+                workers.pause(session, node, by="uid:0", now=self.now)
+        self.paused ^= {node}
 
     def _restore(self, job: Job) -> None:
         with self.database.write() as session:
@@ -568,10 +551,14 @@ class Queue(RuleBasedStateMachine):
     def _of(self, states: Set[JobState]) -> list[JobId]:
         return [job for job, known in self.known.items() if known.state in states]
 
-    def _some(self, states: Set[JobState], number: int) -> list[JobId]:
+    def _one_in(self, states: Set[JobState]) -> tuple[JobId, Known]:
         """One of those that are so; where none is, any one."""
-        several = self._of(states) or list(self.known)
-        return [one_of(several, number)] if several else []
+        job = self._one_of(self._of(states) or list(self.known))
+        return job, self.known[job]
+
+    def _one_of(self, several: Sequence[T]) -> T:
+        one: T = self.draw(some.sampled_from(several))
+        return one
 
     def _waits(self) -> list[datetime]:
         """When what is queued is due, of what is not yet."""
@@ -680,8 +667,8 @@ HAPPENED: Final = ("approved_at", "cancel_requested_at", "finished_at")
 """Of these the model knows only whether."""
 
 
-def one_of(several: Sequence[T], number: int) -> T:
-    return several[number % len(several)]
+def a_parent(at_once: int | None) -> NewJob:
+    return new_job(kind="reconcile", agent=None, lock=PARENTS_LOCK, at_once=at_once)
 
 
 def run(database: Database, how: settings) -> None:

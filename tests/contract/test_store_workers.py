@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from hive.domain.job import FINISH, GIVE_BACK, Job, JobId, JobState
+from hive.domain.job import FINISH, GIVE_BACK, URGENT, Job, JobId, JobState
 from hive.domain.names import NodeName
 from hive.domain.worker import SILENT, Node, Role, Worker
 from hive.store import claims, jobs, moves, verdicts, workers
@@ -344,3 +344,17 @@ def test_a_pause_is_no_matter_of_the_lock(database: Database) -> None:
         won = claimed(session, ALICES_LOCK)
     assert won is not None
     assert won.id == far.id
+
+
+def test_an_urgent_job_that_cannot_be_claimed_makes_nobody_give_way(database: Database) -> None:
+    """Or a build would give way at every look, to a job that waits for its siblings."""
+    with database.write() as session:
+        parent = a_job(session, lock="agent:here/p", at_once=1)
+        sibling = a_job(session, lock="agent:here/bob", parent_id=parent.id)
+        assert claimed(session, sibling.lock) is not None
+        build = claimed(session, a_job(session).lock)
+        assert build is not None
+        a_job(session, priority=URGENT, parent_id=parent.id)
+        assert not workers.held(session, "w1", NOW)[build.id].is_outranked
+        moves.make(session, sibling.id, FINISH, now=NOW, attempt=1)
+        assert workers.held(session, "w1", NOW)[build.id].is_outranked
