@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -172,10 +173,11 @@ def _pretence(settings: Settings, path: str) -> dict[str, str]:
 
 @dataclass(slots=True)
 class _Stage:
-    """The pretend host's programs: put up once, and again where they were taken away."""
+    """The pretend host's programs: put up once, and again where somebody has been at them."""
 
     settings: Settings
-    is_up: bool = False
+    _was: int | None = None
+    """When the folder was last changed, as we left it."""
     _change: threading.Lock = field(default_factory=threading.Lock)
 
     def set_up(self) -> None:
@@ -183,11 +185,16 @@ class _Stage:
         if not settings.is_sim:
             return
         with self._change:  # two threads of a worker may be the first
-            if self.is_up and (settings.sim_root / "bin").is_dir():
+            if self._was is not None and self._was == self._changed_at():
                 return
             with told():
                 install(folder(), settings.sim_root, sys.executable, settings.sim)
-            self.is_up = True
+            self._was = self._changed_at()
+
+    def _changed_at(self) -> int | None:
+        with suppress(OSError):
+            return (self.settings.sim_root / "bin").stat().st_mtime_ns
+        return None
 
 
 def _address(settings: Settings) -> str:

@@ -102,21 +102,32 @@ def attempt() -> Attempt:
     return Attempt()
 
 
-def has_children() -> bool:
-    try:
-        return os.waitpid(-1, os.WNOHANG) is not None
-    except ChildProcessError:
-        return False
+def children() -> set[int]:
+    """Of this process, those that nobody has reaped too."""
+    found: set[int] = set()
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(OSError):  # a thread that has just ended
+            found.update(map(int, (task / "children").read_text().split()))
+    return found
+
+
+@pytest.fixture
+def children_left() -> Callable[[], set[int]]:
+    """Children that were not there before the test: other tests of this process may have theirs."""
+    before = children()
+    return lambda: children() - before
 
 
 # Its program
 
 
-def test_a_running_program_is_ended_by_stop(attempt: Attempt) -> None:
+def test_a_running_program_is_ended_by_stop(
+    attempt: Attempt, children_left: Callable[[], set[int]]
+) -> None:
     attempt.stop_at("ready", Reason.CANCELLED, NEVER)
     assert attempt.halted("echo $$; echo ready; exec sleep 1000") is Reason.CANCELLED
     assert attempt.all_gone()
-    assert not has_children()
+    assert not children_left()
 
 
 def test_a_program_that_ignores_the_asking_is_killed_after_the_grace(attempt: Attempt) -> None:
@@ -311,7 +322,7 @@ def side_by_side(act: Callable[[], object]) -> threading.Thread:
 
 @pytest.mark.parametrize("reason", [Reason.CANCELLED, Reason.FENCED])
 def test_a_program_that_is_being_started_is_ended_as_soon_as_it_is_known(
-    held_back: HeldBack, reason: Reason
+    held_back: HeldBack, reason: Reason, children_left: Callable[[], set[int]]
 ) -> None:
     halt = Halt()
     shell = LocalShell({"PATH": PATH}, halt=halt)
@@ -320,10 +331,12 @@ def test_a_program_that_is_being_started_is_ended_as_soon_as_it_is_known(
     halt.stop(reason, grace=NEVER)
     held_back.let_go()
     runs.join()
-    assert not has_children()
+    assert not children_left()
 
 
-def test_a_stop_during_the_start_leaves_nothing_running() -> None:
+def test_a_stop_during_the_start_leaves_nothing_running(
+    children_left: Callable[[], set[int]],
+) -> None:
     number = f"1000.{os.getpid()}"
     script = f"sleep {number} & sleep {number} & wait"
     for turn in range(200):
@@ -333,7 +346,7 @@ def test_a_stop_during_the_start_leaves_nothing_running() -> None:
         SystemClock().sleep(timedelta(seconds=random.uniform(0, 0.01)))
         halt.stop(Reason.CANCELLED, grace=NEVER if turn % 2 else AT_ONCE)
         runs.join()
-        assert not has_children()
+        assert not children_left()
     soon(lambda: not runs_with(number))
 
 

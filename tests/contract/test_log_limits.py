@@ -305,8 +305,10 @@ def test_two_attempts_that_overlap_hide_no_line_from_a_follower(
 
 
 def test_two_hundred_thousand_lines_are_there_in_order_or_told_to_be_missing(
-    database: Database, job: JobId
+    database: Database, job: JobId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """However slow the machine is: for a worker that ends, `close` has less patience than this."""
+    monkeypatch.setattr(queue_lines, "PATIENCE", timedelta(minutes=10))
     writer = LineWriter(database, job, attempt=1)
     for count in range(200_000):
         writer.add(a_line(job, f"line {count}"))

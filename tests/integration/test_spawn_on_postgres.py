@@ -12,6 +12,7 @@ import pytest
 
 from hive.adapters.shell import LocalShell, Ran
 from hive.sim.stop import stop_all
+from hive.store.migrate import HEAD
 from tests.pretend import environment
 
 HIVE = Path(sys.executable).with_name("hive")
@@ -39,8 +40,8 @@ def test_a_database_that_is_not_the_embedded_one_is_migrated_when_asked(hive: Co
     assert "[database-not-migrated]" in refused.tail
     assert "hive db upgrade" in refused.tail
     assert hive("db", "check", accept=(2,)).out == ""
-    assert hive("db", "upgrade").out == "0001\n"
-    assert hive("db", "check").out == "0001\n"
+    assert hive("db", "upgrade").out == f"{HEAD}\n"
+    assert hive("db", "check").out == f"{HEAD}\n"
 
 
 def test_a_spawn_converges_on_postgres_too(hive: Command) -> None:
