@@ -402,6 +402,19 @@ def test_once_for_each_lock_in_which_something_is_due_it_rings(stored: Bench) ->
     assert ring_again(bench) == [bob.id]
 
 
+def test_what_is_due_for_long_is_rung_for_once(bench: Bench) -> None:
+    """Busy workers would else find a queue in the broker that only grows."""
+    ring, job = RingAgain(bench.database, NODE, bench.bell), bench.submit()
+    bench.bell.heard.clear()
+    assert [ring.run_once(bench.clock.now()).rung for _ in range(3)] == [1, 0, 0]
+    bench.does(before=raising(Transient("no")))
+    bench.attempt()
+    assert ring.run_once(bench.clock.now()).rung == 0
+    bench.clock.advance(timedelta(seconds=19))
+    assert ring.run_once(bench.clock.now()).rung == 1
+    assert bench.bell.jobs == [job.id, job.id]
+
+
 def test_a_wait_that_is_over_is_rung_for(bench: Bench) -> None:
     job = bench.submit()
     bench.does(before=raising(Transient("no")))
