@@ -89,7 +89,7 @@ QUICK: Final = settings(
     print_blob=True,
     suppress_health_check=list(HealthCheck),
 )
-SOAK: Final = settings(QUICK, max_examples=1_000, stateful_step_count=80)
+SOAK: Final = settings(QUICK, max_examples=400, stateful_step_count=80)
 
 at_most = some.sampled_from([1, 1, 2, None])
 often, seldom = some.sampled_from([True, True, False]), some.sampled_from([True, False, False])
@@ -494,7 +494,7 @@ class Queue(RuleBasedStateMachine):
                 known.goes(S)
                 known.error, known.restoring = None, False
             case Failed(error, switched):
-                self._failed(known, error, ended, switched=switched)
+                self._failed(job, error, ended, switched=switched)
             case Cancelled():
                 known.goes(C)
                 known.error = CANCELLED.code
@@ -503,7 +503,8 @@ class Queue(RuleBasedStateMachine):
             case GivenBack():
                 known.goes(Q)
 
-    def _failed(self, known: Known, error: HiveError, ended: Job, *, switched: bool) -> None:
+    def _failed(self, job: Job, error: HiveError, ended: Job, *, switched: bool) -> None:
+        known = self.known[job.id]
         failures = known.failures + 1
         if switched or error is BROKEN or failures >= FAILURE_LIMIT:
             known.goes(F)
@@ -511,7 +512,9 @@ class Queue(RuleBasedStateMachine):
             return
         known.goes(Q)
         if not known.is_cancelled:
-            known.failures, known.error, known.run_at = failures, error.code, ended.run_at
+            noted = job.error if job.restoring else None
+            known.error = noted.code if noted else error.code
+            known.failures, known.run_at = failures, ended.run_at
             wait = FIRST_WAIT * 2 ** (failures - 1)
             assert ended.run_at is not None
             assert wait <= ended.run_at - self.now <= wait * (1 + ending.JITTER)
@@ -613,19 +616,18 @@ class Queue(RuleBasedStateMachine):
         """What stands first in this lock, if anything can be claimed there."""
         if any(k.new.lock == lock for _, k in self._running()):
             return None
-        is_paused = LOCKS[lock] in self.paused
-        waits = [
+        free = [
             (known.new.priority, job)
             for job, known in self.known.items()
-            if known.new.lock == lock
-            and self._is_due(known)
-            and self._has_room(known)
-            and (known.is_cancelled or not is_paused)
+            if known.new.lock == lock and self._is_free(known)
         ]
-        return min(waits)[1] if waits else None
+        return min(free)[1] if free else None
 
-    def _is_due(self, known: Known) -> bool:
-        return known.state is Q and (known.run_at is None or known.run_at <= self.now)
+    def _is_free(self, known: Known) -> bool:
+        """Only its lock could hold it back."""
+        is_due = known.state is Q and (known.run_at is None or known.run_at <= self.now)
+        may_begin = known.is_cancelled or known.new.node not in self.paused
+        return is_due and may_begin and self._has_room(known)
 
     def _has_room(self, known: Known) -> bool:
         parent = known.new.parent_id
@@ -636,7 +638,7 @@ class Queue(RuleBasedStateMachine):
         return any(
             other.new.lock == known.new.lock
             and other.new.priority < known.new.priority
-            and self._is_due(other)
+            and self._is_free(other)
             for other in self.known.values()
         )
 
