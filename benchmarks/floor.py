@@ -14,7 +14,8 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -238,6 +239,20 @@ def copy_of(url: str) -> Iterator[str]:
         with closing(sqlite3.connect(file)) as here, closing(sqlite3.connect(target)) as there:
             here.backup(there)
         yield f"sqlite:///{target}"
+
+
+def ceiling(url: str, cycle: Cycle, hands: int) -> float:
+    """Cycles a second of `hands` bare connections at once, each to a copy of its own.
+
+    No lock is shared and no job is looked for: a worker that does these statements cannot be above.
+    """
+    with copy_of(url) as original:
+        transactions, count, _ = _record(original, cycle)
+    with ExitStack() as stack, ThreadPoolExecutor(hands) as pool:
+        copies = [stack.enter_context(copy_of(url)) for _ in range(hands)]
+        begun = time.perf_counter()
+        list(pool.map(lambda copy: _through_the_driver(copy, transactions), copies))
+        return hands * count / (time.perf_counter() - begun)
 
 
 def _record(url: str, cycle: Cycle) -> tuple[list[Transaction], int, dict[str, list[str]]]:

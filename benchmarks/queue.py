@@ -13,7 +13,8 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 from benchmarks import alive, history
-from benchmarks.floor import beside, disk
+from benchmarks.floor import beside, ceiling, disk
+from benchmarks.peers.course import HANDS
 from benchmarks.peers.everyone import PEERS
 from benchmarks.peers.figures import Figures
 from benchmarks.rows import Row, show
@@ -60,6 +61,8 @@ def _claims(given: Servers, count: int) -> Iterator[Row]:
     with database_of(given.postgres) as url:
         _fill(url, count)
         yield from beside(url, _cycle).rows("claim + complete postgres")
+        both = ceiling(url, _cycle, HANDS)
+        yield Row(f"claim + complete postgres, {HANDS} connections", "bare", round(both, 1), "/s")
 
 
 def _fill(url: str, count: int) -> None:
