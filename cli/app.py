@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import agents, db, demo, doctor, fleet, jobs, lifecycle, serve
+from cli import agents, db, demo, doctor, fleet, jobs, lifecycle, plan, power, proposals, serve
 from cli.boundary import INTERRUPTED, complain, say
 
 app = typer.Typer(
@@ -17,8 +17,24 @@ app = typer.Typer(
     help="A fleet of AI agents in NixOS containers, changed by durable, idempotent jobs.",
 )
 app.command()(lifecycle.spawn)
-app.add_typer(lifecycle.plan, name="plan")
+app.command()(proposals.propose)
+app.command()(proposals.apply)
+app.command()(proposals.pending)
+app.command()(proposals.diff)
+app.command()(proposals.approve)
+app.command()(proposals.deny)
+app.command()(proposals.withdraw)
+app.command()(proposals.rollback)
+app.command()(power.rebuild)
+app.command()(power.start)
+app.command()(power.stop)
+app.command()(power.restart)
+app.command()(power.destroy)
+app.command()(power.purge)
+app.command("update-base")(power.update_base)
+app.add_typer(plan.app, name="plan")
 app.command()(agents.agents)
+app.command()(agents.kept)
 app.add_typer(agents.app, name="agent")
 app.command()(jobs.jobs)
 app.add_typer(jobs.app, name="job")

@@ -13,6 +13,7 @@ from hive.domain.job import Job, JobState
 if TYPE_CHECKING:
     from hive.queue.host import Host
 
+Id = Annotated[int, typer.Argument(metavar="ID", help="The job's number.", min=1, max=2**31 - 1)]
 Detach = Annotated[bool, typer.Option("--detach", help="Print the job's id, and leave it.")]
 Key = Annotated[
     str | None,

@@ -8,13 +8,12 @@ from typing import Annotated
 import typer
 
 from cli.boundary import ENDED_BADLY, agent_name, connected, say
-from cli.follow import AsJson, Detach, follow, tell
+from cli.follow import AsJson, Detach, Id, follow, tell
 from cli.output import show_job, show_jobs, show_json
 from cli.plain import plain
 from hive.domain.job import ENDED, JobId, JobState
 
 app = typer.Typer(no_args_is_help=True, help="One job.")
-Id = Annotated[int, typer.Argument(metavar="ID", help="The job's number.", min=1, max=2**31 - 1)]
 
 POLL = timedelta(milliseconds=100)
 

@@ -73,7 +73,7 @@ class _Plain:
 
     def _show_state(self, job: Job, note: str | None, *, before: bool) -> None:
         """An end is said behind the steps, anything else before them."""
-        state = f"job {job.id} {job.kind} {job.agent}: {job.state}, attempt {job.attempt}"
+        state = f"job {_named(job)}: {job.state}, attempt {job.attempt}"
         if note:
             state = f"{state}: {note}"
         if state != self._state and before == (job.state not in ENDED):
@@ -115,8 +115,12 @@ class _Terminal:
         return step.seconds + now - self._since.setdefault(step.position, now)
 
 
+def _named(job: Job) -> str:
+    return " ".join(word for word in (str(job.id), job.kind, job.agent) if word)
+
+
 def _title(job: Job, note: str | None) -> Text:
-    said = f"job {job.id}  {job.kind} {job.agent or ''}  {job.state}"
+    said = f"job {_named(job)}  {job.state}"
     return Text(f"{said}: {plain(note)}" if note else said, style="bold")
 
 

@@ -11,6 +11,8 @@ import typer
 from cli.plain import plain
 
 if TYPE_CHECKING:
+    from hive.service.diffs import DiffView
+    from hive.service.kept import KeptView
     from hive.service.views import AgentView, JobView
 
 
@@ -75,6 +77,57 @@ def _job(view: JobView) -> tuple[str, ...]:
         job.error.code if job.error else "-",
         view.note or "-",
     )
+
+
+def show_pending(views: Sequence[JobView]) -> None:
+    from hive.service.views import instant
+
+    head = ("JOB", "KIND", "AGENT", "REV", "FOR", "BY", "SINCE")
+    rows = [
+        (
+            str(view.job.id),
+            view.job.kind,
+            view.job.agent or "-",
+            str(view.job.ask.get("rev", "-"))[:12],
+            str(view.job.ask.get("message", "-")),
+            view.job.requested_by,
+            instant(view.job.created_at) or "-",
+        )
+        for view in views
+    ]
+    show_table(head, rows)
+
+
+def show_kept(views: Sequence[KeptView]) -> None:
+    from hive.service.views import instant
+
+    head = ("AGENT", "BYTES", "CHANGED", "LOGIN")
+    rows = [
+        (view.name, str(view.bytes), instant(view.since) or "-", _value(view.has_login))
+        for view in views
+    ]
+    show_table(head, rows)
+
+
+def show_diff(view: DiffView, *, patch: bool) -> None:
+    """For people: what is new, what would be undone, which files, which packages."""
+    typer.echo(
+        f"job {view.job}: {view.agent} {view.deployed[:12]} .. {view.rev[:12]} ({view.state})"
+    )
+    for commit in view.commits:
+        typer.echo(plain(f"  + {commit}"))
+    for commit in view.undone:
+        typer.echo(plain(f"  - {commit}  (deployed, and not in it: it would be undone)"))
+    for change in view.files:
+        typer.echo(plain(f"  {change.letter} {change.path}"))
+    if view.closure is None:
+        typer.echo("  it is not built yet")
+    else:
+        for line in view.closure.lines():
+            typer.echo(plain(f"  {line}"))
+        typer.echo(f"closure: {view.system}")
+    if patch:
+        typer.echo("\n".join(plain(line) for line in view.patch.splitlines()))
 
 
 def show_job(view: JobView) -> None:

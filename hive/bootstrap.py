@@ -25,6 +25,7 @@ from hive.adapters.shell import LocalShell, Tell
 from hive.adapters.systemd import Systemd
 from hive.adapters.world import World
 from hive.domain.agent import AgentSettings, Health
+from hive.domain.approval import Policy
 from hive.domain.layout import Layout
 from hive.domain.names import NodeName
 from hive.queue.bell import Bell, Silence
@@ -79,7 +80,11 @@ def host(settings: Settings, env: Mapping[str, str], database: Database) -> Host
             locks=locks,
             address=address,
             base=settings.base_flake,
+            builds=settings.builds,
+            starts=settings.starts,
         )
+
+    policy = Policy(settings.approval, settings.build_first)
 
     return Host(
         node=node,
@@ -91,8 +96,9 @@ def host(settings: Settings, env: Mapping[str, str], database: Database) -> Host
         defaults=AgentSettings(health=Health.PORT if settings.is_sim else Health.UNIT),
         failure_limit=settings.failure_limit,
         log_limit=settings.log_limit,
+        policy=policy,
         bell=_bell(settings),
-        recipe=partial(recipe_of, database),
+        recipe=partial(recipe_of, database, policy),
         world=world,
     )
 

@@ -15,6 +15,8 @@ from typing import Any, Final, Self
 from hive.errors import Refused
 
 CONFIG_FILE: Final = Path("/etc/hyperhive/hive.toml")
+GATED: Final = frozenset({"spawn", "apply"})
+"""What can be made to wait for an operator."""
 SIM_PARTS: Final = frozenset({"nix", "containers"})
 
 
@@ -69,6 +71,19 @@ SETTINGS: Final = (
         "64",
         "Megabytes of a job's log that are kept: its head and its tail, half each.",
     ),
+    Setting("HIVE_BUILDS", "2", "How many closures are built at once on this host."),
+    Setting("HIVE_STARTS", "4", "How many containers are started at once on this host."),
+    Setting(
+        "HIVE_APPROVAL",
+        "spawn,apply",
+        "What waits for an operator when it is proposed, or asked for by the manager; `none`:"
+        " nothing does.",
+    ),
+    Setting(
+        "HIVE_BUILD_FIRST",
+        "yes",
+        "Whether a proposal is built before it waits for approval.",
+    ),
     Setting(
         "HIVE_BASE_FLAKE",
         "with the sim: the shipped one; else none",
@@ -109,6 +124,10 @@ class Settings:
     failure_limit: int
     log_limit: int
     """Bytes."""
+    builds: int
+    starts: int
+    approval: frozenset[str]
+    build_first: bool
     base_flake: str | None
     container_conf_dir: Path
     container_state_dir: Path
@@ -158,6 +177,10 @@ class Settings:
             redis_url=given.text("HIVE_REDIS_URL"),
             failure_limit=given.number("HIVE_FAILURE_LIMIT", 5),
             log_limit=given.number("HIVE_LOG_LIMIT", 64) * 1_000_000,
+            builds=given.number("HIVE_BUILDS", 2),
+            starts=given.number("HIVE_STARTS", 4),
+            approval=given.kinds("HIVE_APPROVAL"),
+            build_first=given.switch("HIVE_BUILD_FIRST", default=True),
             base_flake=given.text("HIVE_BASE_FLAKE") or (_shipped_base() if is_sim else None),
             container_conf_dir=place(
                 "HIVE_CONTAINER_CONF_DIR", "/etc/nixos-containers", "etc/nixos-containers"
@@ -252,6 +275,21 @@ class _Given:
         if isinstance(value, bool) or not re.fullmatch(r"[1-9][0-9]{0,5}", str(value)):
             raise _bad(name, f"must be a whole number from 1 on, not {value!r}")
         return int(value)
+
+    def switch(self, name: str, *, default: bool) -> bool:
+        value = self.text(name)
+        if value not in ("yes", "no", None):
+            raise _bad(name, f"must be yes or no, not {value!r}")
+        return default if value is None else value == "yes"
+
+    def kinds(self, name: str) -> frozenset[str]:
+        value = self.text(name)
+        found = frozenset(part.strip() for part in (value or "").split(",")) if value else GATED
+        if value == "none":
+            return frozenset()
+        if not found <= GATED:
+            raise _bad(name, f"must be none, or some of {','.join(sorted(GATED))}, not {value!r}")
+        return found
 
     def one_of(self, name: str, kind: type[Backend], default: Backend) -> Backend:
         value = self.text(name)

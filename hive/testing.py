@@ -42,6 +42,7 @@ class FakeShell:
 
     def __init__(self, tell: Tell = silent) -> None:
         self.asked: list[Asked] = []
+        self.became: tuple[str, ...] = ()
         self._tell = tell
         self._answers: dict[tuple[str, ...], _Answer] = {}
         self._missing: set[str] = set()
@@ -95,6 +96,11 @@ class FakeShell:
         """Known are the programs of the commands that it was told about."""
         known = any(words[0] == program for words in self._answers)
         return Path("/fake/bin", program) if known and program not in self._missing else None
+
+    def become(self, *argv: str) -> None:
+        """Returns, having noted what this process would be by now."""
+        self._refuse(argv[0], None)
+        self.became = argv
 
     def _refuse(self, program: str, cwd: Path | None) -> None:
         if program in self._missing:

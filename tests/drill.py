@@ -146,7 +146,7 @@ class Failing:
 
 
 @dataclass(frozen=True, slots=True)
-class Drill:
+class Drill(Recipe):
     """`seconds` of a program; then, as asked, failures, a gate, and the same behind a switch.
 
     In the first attempt it takes `first` seconds, where that is asked.
@@ -155,7 +155,11 @@ class Drill:
     kind: ClassVar[str] = KIND
     folder: Path
     job: Job
-    agent: AgentName
+    of: AgentName
+
+    @property
+    def agent(self) -> AgentName:
+        return self.of
 
     def plan(self) -> tuple[Step, ...]:
         ask = self.job.ask
@@ -163,7 +167,7 @@ class Drill:
         if "fails" in ask:
             steps.append(self._failing(ask["fails"], ask.get("error", "transient")))
         if ask.get("gate"):
-            steps.append(Approved("approved" if self.job.approved_at else None))
+            steps.append(Approved(self.agent, self.job.id, self.job.approved_by))
         target = AppliedMain(self.agent)
         steps.append(Firm(target, False))
         if ask.get("switch"):

@@ -15,9 +15,10 @@ from hive.adapters.halt import Halt
 from hive.adapters.locks import Locks
 from hive.adapters.shell import LocalShell, Stream
 from hive.adapters.world import World
-from hive.domain.agent import Desired
+from hive.domain.agent import Agent, Desired
 from hive.domain.job import JobId
 from hive.domain.names import AgentName, Rev
+from hive.domain.ports import port_of
 from hive.jobs.runner import run
 from hive.jobs.spawn import Spawn
 from hive.queue.host import Host
@@ -105,7 +106,8 @@ class Pretend:
 
     def steps(self, agent: AgentName = ALICE, job: int = 1) -> tuple[Step, ...]:
         settings = self.host.defaults
-        return Spawn(agent, settings, Desired.RUNNING, JobId(job)).plan()
+        of = Agent(self.host.node, agent, port_of(agent), Desired.RUNNING, settings)
+        return Spawn(of, JobId(job)).plan()
 
     def step(self, kind: type[Step], agent: AgentName = ALICE, job: int = 1) -> Step:
         return next(step for step in self.steps(agent, job) if isinstance(step, kind))

@@ -20,6 +20,7 @@ from hive.domain.job import Job, NewJob
 from hive.domain.names import AgentName
 from hive.domain.worker import Role
 from hive.jobs.catalog import lock_of
+from hive.jobs.recipe import Recipe
 from hive.queue import submit
 from hive.queue.host import Host
 from hive.settings import Settings
@@ -34,28 +35,23 @@ ENDED = "SELECT count(*) FROM jobs WHERE state = 'succeeded'"
 
 
 @dataclass(frozen=True, slots=True)
-class Noop:
+class Noop(Recipe):
     """A recipe of no steps: what is left is the queue."""
 
     kind: ClassVar[str] = "noop"
-    agent: AgentName
+    of: AgentName
     number: int
     pen: Pen
+
+    @property
+    def agent(self) -> AgentName:
+        return self.of
 
     def plan(self) -> tuple[Step, ...]:
         return ()
 
-    def restore(self) -> tuple[Step, ...]:
-        return ()
-
-    def is_recorded(self, world: World) -> bool:  # noqa: ARG002
-        return False
-
     def result(self, world: World) -> dict[str, object]:  # noqa: ARG002
         return {"number": self.pen(self.number)}
-
-    def left_nothing(self, world: World) -> bool:  # noqa: ARG002
-        return False
 
 
 def on_postgres(servers: Servers, jobs: int, samples: int) -> Figures:

@@ -72,6 +72,15 @@ class Beneath:
             with self._inside(PurePosixPath(path)) as made:
                 os.fchmod(made, mode)
 
+    def entries(self, path: str) -> tuple[str, ...]:
+        """Names in a folder; none where there is no folder."""
+        with told(self.root / path):
+            try:
+                with self._inside(PurePosixPath(path)) as folder:
+                    return tuple(sorted(os.listdir(folder)))  # noqa: PTH208 - of a descriptor
+            except (FileNotFoundError, NotADirectoryError):
+                return ()
+
     def exists(self, path: str) -> bool:
         return self._mode(path) is not None
 
@@ -101,6 +110,16 @@ class Beneath:
                     os.unlink(beside, dir_fd=parent)
                 raise
             os.fsync(parent)
+
+    def wipe(self, path: str) -> None:
+        import shutil
+
+        with (
+            told(self.root / path),
+            suppress(FileNotFoundError),
+            self._beside(path) as (parent, name),
+        ):
+            shutil.rmtree(name, dir_fd=parent)
 
     def take_in(self, source: Path, path: str) -> None:
         """Rename a folder of hive's own to `path`, which must be absent or an empty folder."""

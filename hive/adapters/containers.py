@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 from hive.adapters.files import Files
+from hive.adapters.processes import age_of
 from hive.adapters.shell import Shell
 from hive.domain import conf
 from hive.domain.conf import Conf
 from hive.domain.layout import Layout
 from hive.domain.names import ContainerName
+
+LONG: Final = timedelta(minutes=10)
+"""For what removes a whole root folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,14 @@ class Containers:
         self.files.write(self.layout.conf(container), conf.rewritten(text, wanted))
         if not self.files.is_folder(self.layout.root(container)):
             self.files.make_folder(self.layout.root(container), mode=0o755)
+
+    def age(self, main_pid: int | None) -> timedelta | None:
+        """How long the unit's main process has run; None where it does not."""
+        return age_of(main_pid) if main_pid is not None else None
+
+    def destroy(self, container: ContainerName) -> None:
+        """Conf, root folder and profile go, as far as it can: what it cannot remove it leaves."""
+        self.shell.run("nixos-container", "destroy", container, env=self.environment, within=LONG)
 
     def booted(self, main_pid: int | None) -> Leader | None:
         """What runs under the unit's main process, by looking at `/proc` alone."""

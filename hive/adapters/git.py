@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from hive.adapters import refs, streams
-from hive.adapters.files import Files, told
+from hive.adapters.files import ANY, Files, told
 from hive.adapters.hostile import look_through
 from hive.adapters.shell import QUICK, Ran, Shell
 from hive.adapters.streams import RefMove
@@ -153,6 +153,36 @@ class Git:
             self._subjects[rev, begins] = next(found, None)
         return self._subjects[rev, begins]
 
+    def resolve(self, repo: Path, prefix: str) -> Rev:
+        """The one commit whose name begins so."""
+        ran = self._run(
+            repo, "rev-parse", "--verify", "--quiet", f"{prefix}^{{commit}}", accept=(0, 1, 128)
+        )
+        if ran.exit_code:
+            raise Refused(f"no commit {prefix}", code="no-such-rev")
+        return Rev(ran.out.strip())
+
+    def is_ancestor(self, repo: Path, older: Rev, newer: Rev) -> bool:
+        """`newer` holds all that `older` does."""
+        words = ("merge-base", "--is-ancestor", older, newer)
+        return self._run(repo, *words, accept=(0, 1)).exit_code == 0
+
+    def commits(self, repo: Path, since: Rev, until: Rev) -> tuple[str, ...]:
+        """Commits of `until` that `since` has not, newest first: short rev and first line."""
+        words = ("log", "--format=%h %s", f"{since}..{until}", "--")
+        return tuple(self._run(repo, *words).out.splitlines())
+
+    def changes(self, repo: Path, before: Rev, after: Rev) -> str:
+        """What differs between two trees, as a patch; nothing of the repo's attributes is run."""
+        plain = ("--no-ext-diff", "--no-textconv", "--no-color", "--no-renames")
+        return self._run(repo, "diff", *plain, before, after, "--").out
+
+    def changed_files(self, repo: Path, before: Rev, after: Rev) -> tuple[tuple[str, str], ...]:
+        """Letter and path of each file that differs: A, D, M or T."""
+        words = ("diff", "--no-ext-diff", "--no-renames", "--name-status", "-z", before, after)
+        said = self._run(repo, *words, "--").out.split("\0")
+        return tuple(zip(said[0::2], said[1::2], strict=False))
+
     def config_value(self, config: bytes, key: str) -> str | None:
         """A key of a config that was read as bytes: no repo is entered, nothing is included."""
         look = ("config", "--no-includes", "--file", "-", "--get", key)
@@ -212,6 +242,12 @@ class Git:
         """All of these, or none."""
         self._run(repo, "update-ref", "--stdin", stdin=streams.moves(moves))
 
+    def annotate(self, repo: Path, name: str, rev: Rev, body: str, *, at: datetime) -> None:
+        """An annotated tag with this text, which is no one's argument."""
+        words = ("tag", "--annotate", "--cleanup=verbatim", "--file=-", name, rev)
+        date = {"GIT_COMMITTER_DATE": f"{int(at.timestamp())} +0000"}
+        self._run(repo, *words, stdin=body.encode(errors=ANY), env=date)
+
     def reset_tree(self, repo: Path, ref: str = MAIN) -> None:
         """The index and the tree show `ref`."""
         self._run(repo, "read-tree", "--reset", "-u", ref)
@@ -236,13 +272,19 @@ class Git:
         stdin: bytes | None = None,
         within: timedelta = QUICK,
         accept: Sequence[int] = (0,),
+        env: Mapping[str, str] | None = None,
     ) -> Ran:
         # Named, not discovered: a folder without a repo may lie in the tree of another one.
         where = ("-C", repo, "--git-dir=.git") if repo else ("-C", "/")
         argv = (self.program, *where, *words)
         try:
             return self.shell.run(
-                *argv, env=ENVIRONMENT, stdin=stdin, within=within, accept=accept, quiet=True
+                *argv,
+                env={**ENVIRONMENT, **(env or {})},
+                stdin=stdin,
+                within=within,
+                accept=accept,
+                quiet=True,
             )
         except CommandFailed as failed:
             raise _said(failed, repo) from None

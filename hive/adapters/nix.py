@@ -67,6 +67,16 @@ class Nix:
         except CommandFailed as failed:
             raise _trouble(failed, "the meta flake cannot be locked", "lock-failed") from None
 
+    def refuse_unlocked(self, flake: str, rev: Rev) -> None:
+        """Raises `Refused`, code `stale-lock`, where the flake's own lock lacks an input."""
+        words = ("flake", "metadata", "--json", "--no-update-lock-file", f"{flake}?rev={rev}")
+        try:
+            self._run(*words, within=LOCK)
+        except CommandFailed as failed:
+            raise _trouble(
+                failed, f"the commit {rev[:12]} is not a flake that is locked", "stale-lock"
+            ) from None
+
     def build(self, flake: str, agent: AgentName, rev: Rev, *, link: Path, cwd: Path) -> None:
         """Build the system of `agent` from the meta flake at `rev`; `link` keeps it."""
         wanted = f'{flake}?rev={rev}#nixosConfigurations."{agent}".config.system.build.toplevel'
@@ -77,6 +87,13 @@ class Nix:
             self._run(*words, *alone, cwd=cwd, within=BUILD)
         except CommandFailed as failed:
             raise _trouble(failed, f"{agent} does not build", "build-failed") from None
+
+    def closure(self, path: Path) -> dict[str, int]:
+        """Every store path that `path` needs, itself too, and its bytes as nix packs them."""
+        ran = self._run("path-info", "-r", "--json", "-s", path)
+        found = json.loads(ran.raw)
+        infos = found if isinstance(found, list) else [dict(v, path=k) for k, v in found.items()]
+        return {info["path"]: int(info["narSize"]) for info in infos}
 
     def set_profile(self, profile: Path, system: Path) -> None:
         """The profile's newest generation is `system`."""

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -55,6 +56,15 @@ def start_of(pid: int) -> str | None:
     """Field 22 of its stat, as text; None where it is gone, or nothing says so."""
     process = look(pid)
     return str(process.started) if process else None
+
+
+def age_of(pid: int) -> timedelta | None:
+    """How long it has run, whatever clocks were set to meanwhile; None where it is gone."""
+    process = look(pid)
+    if process is None or process.is_over:
+        return None
+    up = time.clock_gettime(time.CLOCK_BOOTTIME)
+    return timedelta(seconds=max(0.0, up - process.started / os.sysconf("SC_CLK_TCK")))
 
 
 def is_alive(pid: int, started: str | None) -> bool:

@@ -103,6 +103,10 @@ class Shell(Protocol):
         """Where it is on the listed PATH."""
         ...
 
+    def become(self, *argv: str) -> None:
+        """This process becomes that program, with our terminal. Returns only in a fake."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class LocalShell:
@@ -134,6 +138,11 @@ class LocalShell:
         err = Lines(voice.of(Stream.ERR), keep=False)
         code = _heard(start, stdin, within, out, err)
         return Ran(words, code, out.raw, err.tail).accepted(accept)
+
+    def become(self, *argv: str) -> None:
+        """Raises `ProgramMissing`. Nothing of this process is left to put anything down."""
+        _found(argv[0], self.environment)
+        os.execve(self.find(argv[0]) or argv[0], argv, {**os.environ, **self.environment})  # noqa: S606 - argv, no shell
 
     def find(self, program: str) -> Path | None:
         command = _look_up(program, self.environment)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from hive.adapters.beneath import Beneath
 from hive.adapters.clock import Clock
@@ -15,7 +17,10 @@ from hive.adapters.locks import Locks
 from hive.adapters.nix import Nix
 from hive.adapters.systemd import Systemd
 from hive.domain.layout import Layout
-from hive.domain.names import AgentName
+from hive.domain.names import AgentName, Rev
+from hive.errors import Refused
+
+SHORT: Final = re.compile(r"[0-9a-f]{7,40}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +40,27 @@ class World:
     """Where agents' web ports answer."""
     base: str | None
     """The flake reference that new agents stand on."""
+    builds: int = 2
+    """How many closures are built at once on this host."""
+    starts: int = 4
+    """How many containers are started at once."""
 
     def agents(self) -> Beneath:
         """The folder of all agents' homes: what lies below is hostile."""
         return Beneath(self.layout.agents)
+
+    def resolve(self, agent: AgentName, rev: str) -> Rev:
+        """The commit of the agent's proposed repo that these 7 to 40 hex digits begin.
+
+        A branch or a tag is refused: what is approved must not move.
+        """
+        if not SHORT.fullmatch(rev):
+            raise Refused(
+                f"{rev!r} is not a commit",
+                code="bad-rev",
+                hint="7 to 40 hex digits; a branch or a tag can move, so it is not taken",
+            )
+        return self.git.resolve(self.layout.proposed(agent), rev)
 
     def scratch(self, agent: AgentName, what: str) -> Path:
         """An empty folder for things in the making; wiped with each attempt."""

@@ -104,6 +104,8 @@ class Job:
     parent_id: JobId | None
     superseded_by: JobId | None
     approved_at: datetime | None
+    approved_by: str | None
+    seen: Mapping[str, Any] | None  #: what the operator approved: rev, deployed, base, closure
     requested_by: str
     created_at: datetime
     started_at: datetime | None
@@ -160,3 +162,5 @@ class NewJob:
     run_at: datetime | None = None
     parent_id: JobId | None = None
     at_once: int | None = None  #: how many of its children may run at a time; None: all
+    approved_at: datetime | None = None
+    approved_by: str | None = None  #: it passes its gate because this one asked for it

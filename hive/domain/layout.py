@@ -34,6 +34,11 @@ class Layout:
         return self.state / "meta"
 
     @property
+    def wanted_base(self) -> Path:
+        """The base that update-base pinned last."""
+        return self.state / "base.json"
+
+    @property
     def scratch(self) -> Path:
         """Things in the making; same file system as the state, so that a rename is atomic."""
         return self.state / "scratch"
@@ -45,6 +50,10 @@ class Layout:
     @property
     def meta_lock(self) -> Path:
         return self.locks / "meta"
+
+    def slot(self, what: str, number: int) -> Path:
+        """Held by one of those that may build, or start, at once."""
+        return self.locks / f"{what}-{number}"
 
     def home(self, agent: AgentName) -> Path:
         return self.agents / agent

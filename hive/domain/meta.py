@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
+from hive.domain.agent import Variables
 from hive.domain.names import AgentName, Rev
 from hive.domain.ports import DASHBOARD_PORT, port_of
 from hive.errors import Refused
@@ -40,19 +41,21 @@ class Block:
     rev: Rev
     base: str
     """The label of a `Base`."""
-    environment: tuple[tuple[str, str], ...]
+    environment: Variables
 
     @property
     def configuration(self) -> str:
         return "manager" if self.agent.is_manager else "agent-base"
 
     @classmethod
-    def of(cls, agent: AgentName, *, url: str, rev: Rev, base: str) -> Self:
+    def of(
+        cls, agent: AgentName, *, url: str, rev: Rev, base: str, overrides: Variables = ()
+    ) -> Self:
         """The block of `agent`, with the identity that its harness is told."""
-        return cls(agent, url, rev, base, identity(agent))
+        return cls(agent, url, rev, base, tuple(sorted((*identity(agent), *overrides))))
 
 
-def identity(agent: AgentName) -> tuple[tuple[str, str], ...]:
+def identity(agent: AgentName) -> Variables:
     return (
         ("HIVE_DASHBOARD_PORT", str(DASHBOARD_PORT)),
         ("HIVE_LABEL", str(agent)),

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hive.domain.meta import Block, quoted
+from hive.domain.agent import Variables
+from hive.domain.meta import Base, Block, quoted
 from hive.domain.names import AgentName, Rev
 from hive.errors import Refused
 
@@ -22,6 +23,10 @@ class AppliedMain:
     """What the agent's applied `main` names."""
 
     agent: AgentName
+    overrides: Variables = ()
+    """What the operator's settings tell the harness."""
+    base: Base | None = None
+    """What it is to stand on; None: what it stands on already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,8 @@ class Pinned:
 
     agent: AgentName
     rev: Rev
+    overrides: Variables = ()
+    base: Base | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,7 @@ def closure_keys(blocks: Iterable[Block], lock: str) -> dict[AgentName, str]:
     """The key of each agent; `Refused` where the lock lacks what one of them stands on."""
     try:
         found = json.loads(lock)
-        nodes = _Nodes(found["nodes"], found["nodes"][found["root"]]["inputs"])
+        nodes = _Nodes(found["nodes"], found["nodes"][found["root"]].get("inputs", {}))
         return {block.agent: _key(block, nodes) for block in blocks}
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise Refused(

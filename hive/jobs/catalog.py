@@ -2,21 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Final
+
 from hive.domain.agent import Agent
+from hive.domain.approval import Seen
 from hive.domain.job import Job
-from hive.domain.names import AgentName, NodeName
+from hive.domain.meta import Base
+from hive.domain.names import AgentName, NodeName, Rev
 from hive.errors import Fault
+from hive.jobs.apply import Apply, Rollback
+from hive.jobs.destroy import Destroy, Purge
+from hive.jobs.limit import Limit
+from hive.jobs.power import Restart, Start, Stop
+from hive.jobs.rebuild import Rebuild
 from hive.jobs.recipe import Recipe
 from hive.jobs.spawn import Spawn
+from hive.jobs.update_base import UpdateBase
+from hive.steps.gate import Approved
+from hive.steps.running import Restarts
 
-KINDS = (Spawn.kind,)
+KINDS: Final = tuple(
+    kind.kind
+    for kind in (
+        Spawn, Apply, Rebuild, Rollback, Start, Stop, Restart, Limit, Destroy, Purge, UpdateBase
+    )
+)  # fmt: skip
+OUTRANK: Final = frozenset(one.kind for one in (Start, Stop, Restart, Destroy, Purge))
+"""Kinds for which a build of the agent makes way."""
+PROPOSING: Final = frozenset({Apply.kind, Rollback.kind})
+"""Kinds that deploy a commit of their own, and leave a trail of tags."""
 
 
-def recipe(job: Job, agent: Agent) -> Recipe:
+def recipe(job: Job, agent: Agent | None, *, builds_first: bool = True) -> Recipe:
     """The recipe of a job, with what the database knows of its agent handed in."""
+    if job.kind == UpdateBase.kind:
+        return UpdateBase(job.id)
+    if agent is None:
+        raise Fault(f"job {job.id} is about an agent that has no row: {job.agent}")
+    restarts = Restarts(job.ask.get("restart", Restarts.AUTO))
     match job.kind:
         case Spawn.kind:
-            return Spawn(agent.name, agent.settings, agent.desired, job.id)
+            return Spawn(agent, job.id, _gate(job, agent) if job.ask.get("gate") else None)
+        case Apply.kind | Rollback.kind as kind:
+            of = Apply if kind == Apply.kind else Rollback
+            rev = Rev(job.ask["rev"])
+            return of(agent, job.id, rev, _gate(job, agent), builds_first, restarts)
+        case Rebuild.kind:
+            base = job.ask.get("base")
+            return Rebuild(agent, job.id, Base(**base) if base else None, restarts)
+        case Start.kind:
+            return Start(agent)
+        case Stop.kind:
+            return Stop(agent)
+        case Restart.kind:
+            return Restart(agent, job.created_at)
+        case Limit.kind:
+            return Limit(agent)
+        case Destroy.kind:
+            return Destroy(agent.name, job.id)
+        case Purge.kind:
+            return Purge(agent.name, job.id)
         case _:
             raise Fault(f"job {job.id} is of a kind that this hive does not know: {job.kind}")
 
@@ -24,3 +70,19 @@ def recipe(job: Job, agent: Agent) -> Recipe:
 def lock_of(node: NodeName, agent: AgentName) -> str:
     """The lock that one running job of an agent holds."""
     return f"agent:{node}/{agent}"
+
+
+def unique_key(kind: str, node: NodeName, agent: AgentName | None, ask: Mapping[str, Any]) -> str:
+    """Equal work: the same kind, for the same agent, of the same commit or on the same base."""
+    of = ask.get("rev") or (ask.get("base") or {}).get("url") or ""
+    return ":".join(word for word in (kind, f"{node}/{agent or ''}", of) if word)
+
+
+def base_lock(node: NodeName) -> str:
+    """The lock of what is about the base of a node."""
+    return f"base:{node}"
+
+
+def _gate(job: Job, agent: Agent) -> Approved:
+    seen = Seen.from_json(job.seen) if job.seen else None
+    return Approved(agent.name, job.id, job.approved_by, seen)

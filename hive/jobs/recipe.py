@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
 
 from hive.adapters.world import World
 from hive.domain.names import AgentName
@@ -16,11 +18,36 @@ FIRM = Defined
 """Before this step a job makes way for a more urgent one of its lock."""
 
 
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A job that another one leaves behind; so many of them run at once."""
+
+    kind: str
+    agent: AgentName
+    ask: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Aftermath:
+    """What the database is told in the moment that the job has ended well."""
+
+    children: tuple[Child, ...] = field(default=())
+    at_once: int | None = None
+    is_last: bool = False
+    """Jobs of the agent that were submitted before it, and have not ended, fail."""
+    forgets: bool = False
+    """There is no row of the agent any more."""
+
+
 class Recipe(Protocol):
+    """What a job does. What comes with a body is so unless a kind says otherwise."""
+
     kind: ClassVar[str]
 
     @property
-    def agent(self) -> AgentName: ...
+    def agent(self) -> AgentName | None:
+        """None for a job that is about the whole node."""
+        ...
 
     def plan(self) -> tuple[Step, ...]:
         """The sentences, in order."""
@@ -28,19 +55,26 @@ class Recipe(Protocol):
 
     def restore(self) -> tuple[Step, ...]:
         """The sentences about what was before, for when a step from the switch on has failed."""
-        ...
+        return ()
 
-    def is_recorded(self, world: World) -> bool:
+    def is_recorded(self, world: World) -> bool:  # noqa: ARG002
         """Past the point of no return: an attempt that finds this so restores nothing."""
-        ...
+        return False
 
     def result(self, world: World) -> dict[str, object]:
         """What a job that ended well tells, by keys that stay."""
         ...
 
-    def left_nothing(self, world: World) -> bool:
+    def shown(self, world: World) -> dict[str, object]:
+        """What a job that waits at its gate shows to who decides, by keys that stay."""
+        return self.result(world)
+
+    def aftermath(self, world: World) -> Aftermath:  # noqa: ARG002
+        return Aftermath()
+
+    def left_nothing(self, world: World) -> bool:  # noqa: ARG002
         """Nothing was made of an agent that was new: its row may go with the failed job."""
-        ...
+        return False
 
 
 def switch_at(steps: tuple[Step, ...]) -> int:

@@ -6,66 +6,58 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from hive.adapters.world import World
-from hive.domain.agent import AgentSettings, Desired
+from hive.domain.agent import Agent
 from hive.domain.job import JobId
 from hive.domain.names import AgentName
-from hive.domain.ports import port_of
 from hive.domain.target import AppliedMain
+from hive.jobs.deploy import result_of, reverted, switched
+from hive.jobs.recipe import Recipe
 from hive.steps.closure import Built
-from hive.steps.container import Defined, Limited, ProfileSet
-from hive.steps.deploy import Deployed, Reverted, is_recorded
+from hive.steps.deploy import is_recorded
+from hive.steps.gate import Approved
 from hive.steps.home import HomeReady
-from hive.steps.look import recorded, rev_of, system_of
+from hive.steps.look import recorded
 from hive.steps.meta import CandidatePinned
 from hive.steps.repos import AppliedSeeded, ProposedSeeded
-from hive.steps.running import Ready, Running
 from hive.steps.step import Step
 
 
 @dataclass(frozen=True, slots=True)
-class Spawn:
+class Spawn(Recipe):
     """`agent` exists, and runs what its applied main names; kept state of its name is reused."""
 
     kind: ClassVar[str] = "spawn"
-    agent: AgentName
-    settings: AgentSettings
-    desired: Desired
+    of: Agent
     job: JobId
+    gate: Approved | None = None
+
+    @property
+    def agent(self) -> AgentName:
+        return self.of.name
+
+    @property
+    def target(self) -> AppliedMain:
+        return AppliedMain(self.agent, self.of.settings.overrides)
 
     def plan(self) -> tuple[Step, ...]:
-        target = AppliedMain(self.agent)
-        steps: tuple[Step, ...] = (
+        return (
             ProposedSeeded(self.agent),
             AppliedSeeded(self.agent),
             HomeReady(self.agent),
-            CandidatePinned(target),
-            Built(target),
-            Defined(target, self.settings.privileged),
-            ProfileSet(target),
-            Limited(self.agent, self.settings),
-            Running(target, self.settings.privileged),
-            Ready(target, self.settings.health),
-            Deployed(target, self.job),
+            CandidatePinned(self.target),
+            Built(self.target),
+            *((self.gate,) if self.gate else ()),
+            *switched(self.of, self.target, self.job),
         )
-        if self.desired is Desired.RUNNING:
-            return steps
-        return tuple(step for step in steps if not isinstance(step, Running | Ready))
 
     def restore(self) -> tuple[Step, ...]:
-        starts = self.desired is Desired.RUNNING
-        return (Reverted(self.agent, self.settings.privileged, starts),)
+        return reverted(self.of)
 
     def is_recorded(self, world: World) -> bool:
-        return is_recorded(world, AppliedMain(self.agent))
+        return is_recorded(world, self.target)
 
     def result(self, world: World) -> dict[str, object]:
-        target = AppliedMain(self.agent)
-        return {
-            "agent": self.agent,
-            "rev": rev_of(world, target),
-            "system": str(system_of(world, target)),
-            "url": f"http://{world.address}:{port_of(self.agent)}/",
-        }
+        return result_of(world, self.of, self.target)
 
     def left_nothing(self, world: World) -> bool:
         layout = world.layout

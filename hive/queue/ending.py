@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
@@ -15,14 +15,18 @@ from hive.domain.job import (
     FINISH,
     GIVE_BACK,
     Job,
+    NewJob,
     Trouble,
 )
 from hive.domain.names import AgentName
 from hive.domain.retry import Again, GiveUp, verdict
 from hive.errors import HiveError
-from hive.store import agents, jobs, moves
+from hive.jobs.catalog import lock_of, unique_key
+from hive.jobs.recipe import Aftermath, Child
+from hive.store import agents, jobs, moves, verdicts
 from hive.store.session import Session
 
+DESTROYED: Final = Trouble("destroyed", "agent destroyed")
 JITTER: Final = 0.25
 """A wait is up to this part of it longer, so that what failed together does not come together."""
 
@@ -30,6 +34,7 @@ JITTER: Final = 0.25
 @dataclass(frozen=True, slots=True)
 class Finished:
     result: Mapping[str, object]
+    after: Aftermath = field(default_factory=Aftermath)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,9 @@ class Cancelled:
 
 
 @dataclass(frozen=True, slots=True)
-class Parked: ...
+class Parked:
+    shown: Mapping[str, object] = field(default_factory=dict)
+    """What there is to approve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +67,19 @@ Ending = Finished | Failed | Cancelled | Parked | GivenBack
 def write(session: Session, job: Job, ending: Ending, *, failure_limit: int, now: datetime) -> Job:
     """The move that this ending is, made with the attempt, the fence."""
     match ending:
-        case Finished(result):
-            return moves.make(
-                session, job.id, FINISH, now=now, attempt=job.attempt,
-                error=None, restoring=False, result=dict(result),
-            )  # fmt: skip
+        case Finished():
+            return _finished(session, job, ending, now)
         case Failed():
             return _failed(session, job, ending, failure_limit, now)
         case Cancelled(forget):
             ended = moves.make(
-                session, job.id, END_CANCELLED, now=now, attempt=job.attempt, error=CANCELLED
-            )
+                session, job.id, END_CANCELLED, now=now, attempt=job.attempt, error=CANCELLED,
+                tag_due=END_CANCELLED.end.value,
+            )  # fmt: skip
             _forget(session, job, forget)
             return ended
-        case Parked():
-            return moves.park(session, job, now=now)
+        case Parked(shown):
+            return moves.park(session, job, shown=dict(shown), now=now)
         case GivenBack():
             return moves.make(session, job.id, GIVE_BACK, now=now, attempt=job.attempt)
         case _:
@@ -89,6 +94,35 @@ def trouble(error: HiveError) -> Trouble:
     return Trouble(error.code, error.message, error.hint)
 
 
+def _finished(session: Session, job: Job, finished: Finished, now: datetime) -> Job:
+    """With it come its children, and what its end means for its agent's other jobs."""
+    after = finished.after
+    ended = moves.make(
+        session, job.id, FINISH, now=now, attempt=job.attempt,
+        error=None, restoring=False, result=dict(finished.result), at_once=after.at_once,
+    )  # fmt: skip
+    for child in after.children:
+        jobs.submit(session, _of(job, child), now=now)
+    if after.is_last and job.agent is not None:
+        verdicts.orphan_before(session, job, error=DESTROYED, now=now)
+    if after.forgets and job.agent is not None:
+        _forget(session, job, job.agent)
+    return ended
+
+
+def _of(parent: Job, child: Child) -> NewJob:
+    return NewJob(
+        kind=child.kind,
+        node=parent.node,
+        agent=child.agent,
+        ask=child.ask,
+        lock=lock_of(parent.node, child.agent),
+        requested_by=parent.requested_by,
+        unique_key=unique_key(child.kind, parent.node, child.agent, child.ask),
+        parent_id=parent.id,
+    )
+
+
 def _failed(session: Session, job: Job, failed: Failed, limit: int, now: datetime) -> Job:
     """Again after a wait, or for good."""
     said = trouble(failed.error)
@@ -98,7 +132,10 @@ def _failed(session: Session, job: Job, failed: Failed, limit: int, now: datetim
             kept = job.error if job.restoring else None  # what it restores for is asked for later
             return moves.again(session, job, error=kept or said, run_at=run_at, now=now)
         case GiveUp():
-            ended = moves.make(session, job.id, FAIL, now=now, attempt=job.attempt, error=said)
+            ended = moves.make(
+                session, job.id, FAIL, now=now, attempt=job.attempt, error=said,
+                tag_due=FAIL.end.value,
+            )  # fmt: skip
             _forget(session, job, failed.forget)
             return ended
 

@@ -12,14 +12,14 @@ from hive.errors import FencedOut, Halted, HiveError, Transient
 from hive.queue import ending
 from hive.queue.attempt import Attempt
 from hive.queue.claim import next_claim
-from hive.queue.ending import Ending, GivenBack
+from hive.queue.ending import Ending, Finished, GivenBack
 from hive.queue.heartbeat import Heart
 from hive.queue.host import Host
 from hive.queue.journal import JobJournal
 from hive.queue.lines import LineWriter
 from hive.queue.run import Run
 from hive.queue.written import surely
-from hive.store import claims
+from hive.store import claims, jobs
 
 log = logging.getLogger("hive.execute")
 
@@ -64,7 +64,10 @@ def _written(
                 session, job, found, failure_limit=host.failure_limit, now=host.clock.now()
             )
             next_one = next_claim(session, host, heart, job.lock) if goes_on() else None
+            children = jobs.children(session, job.id) if _has_children(found) else []
         log.info("job.moved job=%s state=%s attempt=%s", job.id, ended.state, job.attempt)
+        for child in children:
+            host.bell.ring(job.node, child)
         return next_one
 
     try:
@@ -73,3 +76,7 @@ def _written(
         if error.code != claims.RACED:
             raise
     return surely(host, attempt, lambda: written(bool))
+
+
+def _has_children(found: Ending) -> bool:
+    return isinstance(found, Finished) and bool(found.after.children)

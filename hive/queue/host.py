@@ -11,6 +11,7 @@ from hive.adapters.locks import Locks
 from hive.adapters.shell import Tell
 from hive.adapters.world import World
 from hive.domain.agent import AgentSettings
+from hive.domain.approval import Policy
 from hive.domain.job import Job
 from hive.domain.layout import Layout
 from hive.domain.names import NodeName
@@ -37,6 +38,8 @@ class Host:
     """Transient failures after which a job ends failed."""
     log_limit: int
     """Bytes of a job's log."""
+    policy: Policy
+    """Who may do what without approval."""
     bell: Bell
     """Rung after a commit that left something to do."""
     recipe: Callable[[Job], Recipe]

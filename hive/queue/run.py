@@ -109,18 +109,28 @@ class Run:
 
     def _ended(self, recipe: Recipe, found: HiveError | bool | None) -> Ending:
         if found is False:
-            self._clear(recipe)
-            return Parked()
+            return self._parked(recipe)
         if not isinstance(found, HiveError):
-            result = self._sure(lambda: recipe.result(self.world))
-            self._clear(recipe)
-            return Failed(result) if isinstance(result, HiveError) else Finished(result)
+            return self._finished(recipe)
         if not self._may_have_switched(recipe) or self._is_worth_again(recipe, found):
             self._clear(recipe)
             return Failed(found, forget=self._new_agent(recipe))
         if self._is_recorded(recipe):
             return Failed(found, switched=True)
         return self._back(recipe, found)
+
+    def _parked(self, recipe: Recipe) -> Ending:
+        shown = self._sure(lambda: recipe.shown(self.world))
+        self._clear(recipe)
+        return Failed(shown) if isinstance(shown, HiveError) else Parked(shown)
+
+    def _finished(self, recipe: Recipe) -> Ending:
+        result = self._sure(lambda: recipe.result(self.world))
+        after = self._sure(lambda: recipe.aftermath(self.world))
+        self._clear(recipe)
+        if isinstance(result, HiveError):
+            return Failed(result)
+        return Failed(after) if isinstance(after, HiveError) else Finished(result, after)
 
     def _back(self, recipe: Recipe, error: HiveError | None) -> Ending:
         """What was before is so again; `error` says why, or an operator's cancel does."""

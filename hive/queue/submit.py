@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from hive.domain.agent import Agent
+from hive.domain.agent import Agent, Desired
 from hive.domain.job import LIVE, Job, JobId, NewJob
 from hive.queue.host import Host
 from hive.store import agents, jobs, moves, verdicts
 
 
-def submit(host: Host, new: NewJob, agent: Agent | None = None) -> tuple[Job, bool]:
+def submit(
+    host: Host, new: NewJob, agent: Agent | None = None, *, desired: Desired | None = None
+) -> tuple[Job, bool]:
     """The job and whether it is new: equal work that is live already is that job.
 
-    A newer one of a series takes the place of those that wait. Raises `Refused`, code
-    `port-taken`, when another agent has the port.
+    A newer one of a series takes the place of those that wait. `desired` is what is wanted of its
+    agent from now on, also where the job is not new: what was asked for last is what counts.
+    Raises `Refused`, code `port-taken`, when another agent has the port.
     """
     now = host.clock.now()
     with host.database.write() as session:
         job, is_new = jobs.submit(session, new, now=now)
         if is_new and agent is not None:
             agents.put(session, agent, now=now)
+        if desired is not None and new.agent is not None:
+            agents.set_desired(session, new.node, new.agent, desired, now=now)
         if is_new and new.series is not None:
             verdicts.supersede(session, job, now=now)
     host.bell.ring(job.node, job.id)

@@ -5,16 +5,22 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from hive.adapters.halt import Halt
 from hive.adapters.locks import Locks
 from hive.adapters.shell import silent
-from hive.domain.job import CANCEL, Job
+from hive.domain.job import CANCEL, DENY, FAIL, Job
+from hive.domain.names import Rev
 from hive.domain.tally import Tally
 from hive.errors import HiveError
+from hive.jobs.catalog import PROPOSING
 from hive.queue.claim import locked
 from hive.queue.host import Host
+from hive.steps.tags import plant_verdict
 from hive.store import agents, jobs, verdicts
+
+LONGEST: Final = 4000
 
 log = logging.getLogger("hive.traces")
 
@@ -37,6 +43,7 @@ class Traces:
                 return False
             try:
                 is_new = verdict == CANCEL.end.value and self._left_nothing(job, locks)
+                self._plant(job, verdict, locks)
             except HiveError as error:
                 log.warning("trace.not-made job=%s because=%s", job.id, error.message)
                 return False
@@ -53,6 +60,25 @@ class Traces:
         recipe = self.host.recipe(job)
         return recipe.left_nothing(self.host.world(silent, locks, Halt()))
 
+    def _plant(self, job: Job, verdict: str, locks: Locks) -> None:
+        """In applied, where a proposal has its trail."""
+        if job.agent is None or job.kind not in PROPOSING:
+            return
+        world = self.host.world(silent, locks, Halt())
+        world.git.clear_corpses(world.layout.applied(job.agent))
+        name = DENY.end.value if verdict == DENY.end.value else FAIL.end.value
+        said = _end_of(job, verdict)
+        plant_verdict(world, job.agent, name, job.id, Rev(job.ask["rev"]), said)
+
     def _has_row(self, job: Job) -> bool:
         with self.host.database.read() as session:
             return job.agent is not None and bool(agents.find(session, job.node, job.agent))
+
+
+def _end_of(job: Job, verdict: str) -> str:
+    """The code, and the end of the error."""
+    if job.superseded_by is not None:
+        return f"superseded: by job {job.superseded_by}\n"
+    if job.error is None:
+        return f"{verdict}\n"
+    return f"{job.error.code}: {job.error.message[-LONGEST:]}\n"

@@ -13,17 +13,18 @@ from hive.domain.agent import Agent, AgentSettings, Desired
 from hive.domain.job import Job, JobId, NewJob
 from hive.domain.names import AgentName, NodeName
 from hive.domain.ports import port_of
-from hive.errors import Fault, NotFound, Refused
+from hive.errors import NotFound, Refused
 from hive.jobs.catalog import lock_of
-from hive.jobs.runner import preview
 from hive.jobs.spawn import Spawn
 from hive.queue import submit
 from hive.queue.drive import refuse_elsewhere
 from hive.queue.host import Host
+from hive.service import plans
 from hive.service.ground import looked_at, number_above_tags, written_to
+from hive.service.lifecycle import LOOKS
+from hive.service.plans import Planned
 from hive.service.views import AgentView, DeployedView
 from hive.steps.look import meta_at
-from hive.steps.step import Finding, name_of
 from hive.store import agents, jobs
 
 
@@ -62,29 +63,24 @@ def retry(host: Host, job_id: JobId) -> Job:
     """Queue a failed or cancelled job again; the same number, the next attempt."""
     with host.database.read() as session:
         job = jobs.find(session, job_id)
-    if job.agent is None:
-        raise Fault(f"job {job.id} has no agent")
+    if job.kind != Spawn.kind or job.agent is None:
+        return submit.retry(host, job_id)
     agent = _wanted(host, job.agent, job.node)
     if job.node == host.node:
         _refuse_early(written_to(host), agent)
     return submit.retry(host, job_id, agent)
 
 
-def plan_spawn(
-    host: Host, name: AgentName, *, node: NodeName | None = None
-) -> list[tuple[str, Finding]]:
+def plan_spawn(host: Host, name: AgentName, *, node: NodeName | None = None) -> Planned:
     """What a spawn would find right now, step by step; nothing is touched."""
-    refuse_elsewhere(host, node or host.node, "this looks at a host")
-    world = looked_at(host)
-    agent = _wanted(host, name, host.node)
-    recipe = Spawn(name, agent.settings, agent.desired, JobId(0))
-    return [(name_of(step), finding) for step, finding in preview(recipe.plan(), world)]
+    refuse_elsewhere(host, node or host.node, LOOKS)
+    return plans.of(host, Spawn(_wanted(host, name, host.node), plans.UNGIVEN))
 
 
 def listed(host: Host) -> list[AgentView]:
     """Every agent that is not destroyed, by name, and whatever this host has without a row."""
     views = _views(host)
-    return [view for view in views if view.desired is not Desired.DESTROYED]
+    return [view for view in views if view.desired is not Desired.DESTROYED or view.running]
 
 
 def show(host: Host, name: AgentName) -> AgentView:
@@ -199,4 +195,5 @@ def _view(row: Agent, job: JobId | None, seen: _Seen | None) -> AgentView:
         deployed=seen.deployed.get(row.name) if seen else None,
         job=job,
         failed_at=row.failed_at,
+        settings=row.settings,
     )

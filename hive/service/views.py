@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from hive.domain.agent import Desired
+from hive.domain.agent import AgentSettings, Desired
 from hive.domain.job import Job, JobId, StepRecord
 from hive.domain.names import AgentName, ContainerName, NodeName, Rev
 
@@ -33,7 +33,10 @@ class JobView:
             "steps": [_step(step) for step in self.steps],
             "result": job.result,
             "error": error and {"code": error.code, "message": error.message, "hint": error.hint},
+            "ask": dict(job.ask),
             "requested_by": job.requested_by,
+            "approved_by": job.approved_by,
+            "approved_at": instant(job.approved_at),
             "created_at": instant(job.created_at),
             "started_at": instant(job.started_at),
             "finished_at": instant(job.finished_at),
@@ -76,6 +79,8 @@ class AgentView:
     deployed: DeployedView | None
     job: JobId | None
     failed_at: datetime | None
+    settings: AgentSettings
+    """The operator's; `model` and `allowed_tools` win over what `agent.nix` says."""
 
     def as_json(self) -> dict[str, Any]:
         deployed = self.deployed
@@ -91,6 +96,7 @@ class AgentView:
             "deployed": deployed and {"job": deployed.job, "sha": deployed.sha},
             "job": self.job,
             "failed_at": instant(self.failed_at),
+            "settings": self.settings.as_json(),
         }
 
 

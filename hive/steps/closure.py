@@ -8,6 +8,7 @@ from hive.adapters.world import World
 from hive.domain.target import Target
 from hive.errors import Refused
 from hive.steps.look import built, planned
+from hive.steps.slots import slot
 from hive.steps.step import Differs, Finding, Holds
 
 
@@ -34,4 +35,5 @@ class Built:
         world.files.make_folder(link.parent, mode=0o755)
         flake = world.git.url(world.layout.meta)
         cwd = world.scratch(agent, "build")
-        world.nix.build(flake, agent, found.at, link=link, cwd=cwd)
+        with slot(world, "build", world.builds):
+            world.nix.build(flake, agent, found.at, link=link, cwd=cwd)

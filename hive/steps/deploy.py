@@ -14,7 +14,7 @@ from hive.domain.names import AgentName, Rev
 from hive.domain.target import Recorded, Target, closure_keys
 from hive.errors import Fault, Refused
 from hive.steps.container import ProfileSet
-from hive.steps.look import Planned, candidate, meta_at, planned, recorded, rev_of
+from hive.steps.look import Planned, candidate, deployed_tag, meta_at, planned, recorded, rev_of
 from hive.steps.meta import locked, meta_alone, meta_locked
 from hive.steps.running import Running, Stopped
 from hive.steps.step import Differs, Finding, Holds, Step
@@ -120,13 +120,6 @@ def is_recorded(world: World, target: Target) -> bool:
     """Whether meta's main pins the target: past this, a job goes forward only."""
     found = planned(world, target)
     return found is not None and found.is_recorded
-
-
-def deployed_tag(world: World, agent: AgentName, main: Rev) -> str | None:
-    """The tag that meta's last `deploy <agent>` commit names, from `main` back."""
-    words = f"deploy {agent} deployed/"
-    said = world.git.newest_subject(world.layout.meta, main, words)
-    return f"refs/tags/{said.split()[2]}" if said else None
 
 
 def _is_meta_clean(world: World) -> bool:

@@ -5,19 +5,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hive.adapters.world import World
+from hive.domain.approval import Seen
+from hive.domain.job import JobId
+from hive.domain.names import AgentName
 from hive.errors import Fault
+from hive.steps.look import deployed_by, recorded
 from hive.steps.step import Differs, Finding, Holds
 
 
 @dataclass(frozen=True, slots=True)
 class Approved:
-    """An operator has approved this job, or it may do without."""
+    """An operator has approved this job, as things are with `agent`, or it may do without."""
 
-    because: str | None
-    """Why it may pass; None while it may not."""
+    agent: AgentName
+    job: JobId
+    by: str | None
+    """Who approved it; None while nobody has."""
+    seen: Seen | None = None
+    """What was looked at then; None where it was approved with the request."""
 
-    def check(self, world: World) -> Finding:  # noqa: ARG002 - nothing of the world decides this
-        return Holds(self.because) if self.because else Differs("nobody has approved it yet")
+    def check(self, world: World) -> Finding:
+        if self.by is None:
+            return Differs("nobody has approved it yet")
+        if self.seen is None:
+            return Holds(f"{self.by} asked for it")
+        found = recorded(world, self.agent)
+        deployed = found.block.rev if found else None
+        if deployed == self.seen.deployed or deployed_by(world, self.agent) == self.job:
+            return Holds(f"{self.by} approved it")
+        was, now = _short(self.seen.deployed), _short(deployed)
+        return Differs(f"{self.by} approved it over {was}, and {now} is deployed since")
 
     def apply(self, world: World) -> None:  # noqa: ARG002
         raise Fault("a gate was applied: only a person opens it")
@@ -25,3 +42,7 @@ class Approved:
 
 def is_gate(step: object) -> bool:
     return isinstance(step, Approved)
+
+
+def _short(rev: str | None) -> str:
+    return rev[:12] if rev else "nothing"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hive.adapters.git import MAIN
 from hive.adapters.world import World
+from hive.domain.job import JobId
 from hive.domain.meta import FLAKE, LOCK, Base, Block, Meta, parse
 from hive.domain.names import AgentName, Rev
 from hive.domain.target import AppliedMain, Pinned, Recorded, Target, closure_key
@@ -48,8 +49,9 @@ def rev_of(world: World, target: Target) -> Rev | None:
 def planned(world: World, target: Target) -> Planned | None:
     """Meta's main where it pins the target already, else the agent's candidate, else None.
 
-    A candidate stands on the base that the agent is recorded on; one of a new agent on any that
-    was pinned from the reference that is wanted: a base that moved since then changes nothing.
+    A candidate stands on the base that the target names, else on the one that the agent is
+    recorded on; one of a new agent on any that was pinned from the reference that is wanted: a
+    base that moved since then changes nothing.
     """
     found = recorded(world, target.agent)
     if isinstance(target, Recorded):
@@ -57,14 +59,24 @@ def planned(world: World, target: Target) -> Planned | None:
     rev = rev_of(world, target)
     if rev is None:
         return None
-    if found and found.block == _wanted(world, target.agent, rev, found.base):
+    if (
+        found
+        and _stands(found.base, target.base)
+        and found.block == wanted(world, target, rev, found.base)
+    ):
         return found
     side = world.git.ref(world.layout.meta, candidate(target.agent))
     tried = _pinned_at(world, target.agent, side)
-    if tried is None or tried.block != _wanted(world, target.agent, rev, tried.base):
+    if tried is None or tried.block != wanted(world, target, rev, tried.base):
         return None
-    stands = tried.base == found.base if found else tried.base.origin == world.base
+    base = target.base or (found.base if found else None)
+    stands = _stands(tried.base, base) if base else tried.base.origin == world.base
     return tried if stands else None
+
+
+def _stands(on: Base, wanted_base: Base | None) -> bool:
+    """A label may differ: two flakes of one commit."""
+    return wanted_base is None or (on.url, on.origin) == (wanted_base.url, wanted_base.origin)
 
 
 def recorded(world: World, agent: AgentName) -> Planned | None:
@@ -109,9 +121,24 @@ def needed_system(world: World, target: Target) -> Path:
     return system
 
 
-def _wanted(world: World, agent: AgentName, rev: Rev, base: Base) -> Block:
-    url = world.git.url(world.layout.applied(agent))
-    return Block.of(agent, url=url, rev=rev, base=base.label)
+def wanted(world: World, target: AppliedMain | Pinned, rev: Rev, base: Base) -> Block:
+    """The agent's part of the meta flake, with the target at `rev` on `base`."""
+    url = world.git.url(world.layout.applied(target.agent))
+    return Block.of(target.agent, url=url, rev=rev, base=base.label, overrides=target.overrides)
+
+
+def deployed_tag(world: World, agent: AgentName, main: Rev) -> str | None:
+    """The tag that meta's last `deploy <agent>` commit names, from `main` back."""
+    words = f"deploy {agent} deployed/"
+    said = world.git.newest_subject(world.layout.meta, main, words)
+    return f"refs/tags/{said.split()[2]}" if said else None
+
+
+def deployed_by(world: World, agent: AgentName) -> JobId | None:
+    """The job that deployed what the agent runs."""
+    main = world.git.ref(world.layout.meta, MAIN)
+    tag = deployed_tag(world, agent, main) if main else None
+    return JobId(int(tag.rpartition("/")[2])) if tag else None
 
 
 def _pinned_at(world: World, agent: AgentName, at: Rev | None) -> Planned | None:

@@ -11,11 +11,12 @@ from hive.adapters.clock import wait_until
 from hive.adapters.git import MAIN
 from hive.adapters.locks import Lock
 from hive.adapters.world import World
-from hive.domain.meta import FLAKE, LOCK, Base, Block, Meta, render
+from hive.domain.inputs import refuse_host_inputs
+from hive.domain.meta import FLAKE, LOCK, Base, Meta, render
 from hive.domain.names import AgentName, Rev
-from hive.domain.target import Target
+from hive.domain.target import AppliedMain, Pinned
 from hive.errors import Refused, Transient
-from hive.steps.look import base_known, candidate, meta_at, planned, rev_of
+from hive.steps.look import base_known, candidate, meta_at, planned, rev_of, wanted
 from hive.steps.step import Differs, Finding, Holds
 
 LOCK_WAIT = timedelta(minutes=5)
@@ -65,7 +66,7 @@ class CandidatePinned:
     without a worktree, so that main and its tree stay as they are.
     """
 
-    target: Target
+    target: AppliedMain | Pinned
 
     def check(self, world: World) -> Finding:
         agent, found = self.target.agent, planned(world, self.target)
@@ -80,10 +81,12 @@ class CandidatePinned:
         init_meta(world, agent)
         main = world.git.ref(world.layout.meta, MAIN)
         meta = meta_at(world, main)
-        base = base_known(world, agent, meta) or self._pinned_base(world)
-        url = world.git.url(world.layout.applied(agent))
-        wanted = meta.with_block(Block.of(agent, url=url, rev=rev, base=base.label), base)
-        files = locked(world, agent, wanted, main)
+        base = self.target.base or base_known(world, agent, meta) or self._pinned_base(world)
+        if isinstance(self.target, Pinned):
+            world.nix.refuse_unlocked(world.git.url(world.layout.applied(agent)), rev)
+        changed = meta.with_block(wanted(world, self.target, rev, base), base)
+        files = locked(world, agent, changed, main)
+        refuse_host_inputs(agent, files[LOCK])
         subject = f"candidate {agent} {rev[:12]}"
         with meta_locked(world):
             world.git.commit(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 
 from hive.adapters.clock import wait_until
@@ -17,7 +18,17 @@ from hive.domain.ports import port_of
 from hive.domain.target import Target
 from hive.errors import Refused, Transient
 from hive.steps.look import system_of
+from hive.steps.slots import slot
 from hive.steps.step import Differs, Finding, Holds
+
+
+class Restarts(StrEnum):
+    """When a running container is stopped and started to change it."""
+
+    ALWAYS = "always"
+    AUTO = "auto"  #: when something that nspawn reads has changed
+    NEVER = "never"  #: what only a restart changes waits for the next one
+
 
 SETTLE = timedelta(minutes=11)
 ANSWER = timedelta(minutes=2)
@@ -34,6 +45,7 @@ class Running:
 
     target: Target
     privileged: bool = False
+    restarts: Restarts = Restarts.AUTO
 
     def check(self, world: World) -> Finding:
         system = system_of(world, self.target)
@@ -49,25 +61,42 @@ class Running:
         leader = world.containers.booted(unit.main_pid)
         if leader is None:
             return Differs(f"{container} has no init")
-        if stale := self._stale(world, leader):
-            return Differs(stale)
+        stale = self._stale(world, leader)
+        if stale and not self._may_stay(leader):
+            return Differs(f"{stale}: a restart")
         if leader.system != system:
-            return Differs(f"{container} still runs {leader.system}")
-        return Holds(f"{container} runs {system}")
+            how = "a restart" if self.restarts is Restarts.ALWAYS else "a reload"
+            return Differs(f"{container} still runs {leader.system}: {how}")
+        return Holds(f"{container} runs {system}" + (f", and {stale}" if stale else ""))
 
     def apply(self, world: World) -> None:
         container = self.target.agent.container
         unit = settled(world, container)
         leader = world.containers.booted(unit.main_pid) if unit.is_active else None
-        if leader and not self._stale(world, leader):
+        if leader and self._can_reload(world, leader):
             world.systemd.reload(container)
         else:
             if unit.is_active:
                 world.systemd.stop(container)
             if unit.is_failed:
                 world.systemd.reset_failed(container)
-            world.systemd.start(container)
+            with slot(world, "start", world.starts):
+                world.systemd.start(container)
         self._refuse_privileged(world)
+
+    def _can_reload(self, world: World, leader: Leader) -> bool:
+        """Only the system is another; or nothing that the agent does may be interrupted."""
+        match self.restarts:
+            case Restarts.ALWAYS:
+                return False
+            case Restarts.AUTO:
+                return not self._stale(world, leader)
+            case Restarts.NEVER:
+                return self._may_stay(leader)
+
+    def _may_stay(self, leader: Leader) -> bool:
+        """What only a restart changes may wait for one; a root of the host's may not."""
+        return self.restarts is Restarts.NEVER and self.privileged >= leader.is_privileged
 
     def _stale(self, world: World, leader: Leader) -> str | None:
         """Why only a restart can help: nspawn read something else than what the conf says now."""
@@ -132,6 +161,27 @@ class Ready:
                 code="not-ready",
                 hint=f"see its journal: journalctl -u {self.target.agent.container.unit}",
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """The container of `agent` was not started before `since`."""
+
+    agent: AgentName
+    since: datetime
+
+    def check(self, world: World) -> Finding:
+        unit = world.systemd.unit(self.agent.container)
+        age = world.containers.age(unit.main_pid) if unit.is_active else None
+        if age is None:
+            return Holds(f"{self.agent} is {unit.state}: it starts anew")
+        if world.clock.now() - age < self.since:
+            return Differs(f"{self.agent} runs since before it was to be restarted")
+        return Holds(f"{self.agent} was started {age.total_seconds():.0f} s ago")
+
+    def apply(self, world: World) -> None:
+        settled(world, self.agent.container)
+        world.systemd.stop(self.agent.container)
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,7 @@ def rescue(session: Session, job: Job, *, now: datetime) -> Job | None:
     if losses == LOSS_LIMIT:
         also |= {"restoring": True, "error": job.error if job.restoring else WORKER_LOST}
     elif losses > LOSS_LIMIT:
-        also |= {"error": _lost_again(job)}
+        also |= {"error": _lost_again(job), "tag_due": LOSE.end.value}
     move = RESCUE if losses <= LOSS_LIMIT else LOSE
     return made(session, job.id, move, now=now, attempt=job.attempt, also=also)
 
@@ -110,11 +110,17 @@ def again(session: Session, job: Job, *, error: Trouble, run_at: datetime, now: 
     return _unless_cancelled(session, job, AGAIN, now, also)
 
 
-def park(session: Session, job: Job, *, now: datetime) -> Job:
-    """The job waits at its gate, or makes way for a newer one of its series that is live."""
+def park(session: Session, job: Job, *, shown: Mapping[str, Any], now: datetime) -> Job:
+    """The job waits at its gate, or makes way for a newer one of its series that is live.
+
+    `shown` is what there is to approve. An approval that did not open the gate is over, but what
+    was approved once is superseded by none.
+    """
     newer = _newer_of_series(session, job)
     if newer is None:
-        return _unless_cancelled(session, job, PARK, now, {"error": None})
+        unapproved = dict.fromkeys(("error", "approved_by", "seen"))
+        also = {**unapproved, "result": dict(shown)}
+        return _unless_cancelled(session, job, PARK, now, also)
     also = {"superseded_by": newer, "tag_due": SUPERSEDE.end.value}
     return _unless_cancelled(session, job, SUPERSEDE, now, also)
 

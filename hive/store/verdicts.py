@@ -56,6 +56,15 @@ def orphan(session: Session, job: JobId, *, error: Trouble, now: datetime) -> Jo
     return moves.make(session, job, ORPHAN, now=now, error=error, tag_due=ORPHAN.end.value)
 
 
+def orphan_before(session: Session, last: Job, *, error: Trouble, now: datetime) -> list[JobId]:
+    """Every job of its agent that was submitted before `last`, and has not ended, fails."""
+    of_agent = selected(C.node == last.node, C.agent == last.agent, text(LIVE_ONLY), C.id < last.id)
+    found = [job.id for job in all_of(session, of_agent.order_by(C.id).with_for_update())]
+    for job in found:
+        orphan(session, job, error=error, now=now)
+    return found
+
+
 def supersede(session: Session, newer: Job, *, now: datetime) -> list[JobId]:
     """Jobs of its series that still wait, and that nobody approved, make way for `newer`.
 

@@ -105,7 +105,7 @@ class Switched(ProfileSet):
 
 
 @dataclass(frozen=True)
-class Script:
+class Script(Recipe):
     """`before`, a gate where there is one, what is firm, the switch, `behind`; and `back`."""
 
     kind: ClassVar[str] = KIND
@@ -123,7 +123,7 @@ class Script:
 
     def plan(self) -> tuple[Step, ...]:
         target = AppliedMain(self.agent)
-        gate = (Approved("approved" if self.job.approved_at else None),) if self.gated else ()
+        gate = (Approved(self.agent, self.job.id, self.job.approved_by),) if self.gated else ()
         return (
             self._step("before"),
             *gate,

@@ -25,6 +25,7 @@ from hive.domain.target import AppliedMain
 from hive.domain.worker import Role
 from hive.errors import Fault, HiveError, IllegalMove, Refused, Transient
 from hive.jobs import catalog
+from hive.jobs.recipe import Recipe
 from hive.queue.claim import claim, locked
 from hive.queue.drive import drive, find
 from hive.queue.execute import execute
@@ -80,7 +81,7 @@ class Switched(ProfileSet):
 
 
 @dataclass(frozen=True)
-class Files:
+class Files(Recipe):
     """A recipe of files: one step before the switch, the switch, one behind it."""
 
     kind: ClassVar[str] = "files"
@@ -140,7 +141,7 @@ class Bench:
         return self.does(Files(self.folder, **acts))
 
     def does(self, recipe: Files) -> Files:
-        self.patch.setattr(catalog, "recipe", lambda job, agent: recipe)
+        self.patch.setattr(catalog, "recipe", lambda job, agent, **_: recipe)
         return recipe
 
     def submit(self) -> Job:
@@ -271,7 +272,7 @@ def test_a_bug_is_a_fault_and_its_traceback_is_in_the_log_and_nowhere_else(
 @pytest.mark.parametrize("where", ["recipe", "result", "left_nothing", "is_recorded"])
 def test_a_bug_outside_the_steps_ends_the_job_too(bench: Bench, where: str) -> None:
     if where == "recipe":
-        bench.patch.setattr(catalog, "recipe", lambda job, agent: 1 // 0)
+        bench.patch.setattr(catalog, "recipe", lambda job, agent, **_: 1 // 0)
     elif where == "result":
         bench.recipe(tells=raising(ZeroDivisionError()))
     else:
@@ -595,7 +596,7 @@ def work_until_told(folder: Path, number: int) -> None:
             before=lambda: (folder / "files" / "began").touch(),
             behind=lambda: until((folder / "files" / "go").exists),
         )
-        catalog.recipe = lambda job, agent: recipe
+        catalog.recipe = lambda job, agent, **_: recipe
         drive(pretend.host, JobId(number))
 
 
@@ -644,7 +645,7 @@ class Stuck(Files):
 
 def work_for_ever(folder: Path, number: int) -> None:
     with a_pretend_host(folder) as pretend:
-        catalog.recipe = lambda job, agent: Stuck(folder / "files")
+        catalog.recipe = lambda job, agent, **_: Stuck(folder / "files")
         drive(pretend.host, JobId(number))
 
 

@@ -67,7 +67,7 @@ def test_what_happens_to_a_job_is_told_move_by_move(database: Database) -> None:
         running = claimed(session)
         assert running is not None
     with database.write() as session:
-        moves.park(session, running, now=LATER)
+        moves.park(session, running, shown={}, now=LATER)
     with database.write() as session:
         verdicts.approve(session, job.id, by="uid:0", seen={}, now=LATER)
         assert claimed(session) is not None

@@ -67,6 +67,8 @@ def test_a_submitted_job_reads_back_as_it_was_asked(database: Database) -> None:
         parent_id=None,
         superseded_by=None,
         approved_at=None,
+        approved_by=None,
+        seen=None,
         requested_by="uid:0",
         created_at=NOW,
         started_at=None,

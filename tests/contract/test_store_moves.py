@@ -157,7 +157,7 @@ def test_a_parked_job_waits_and_is_nobodys(database: Database) -> None:
     with database.write() as session:
         job = a_running_job(session)
         behind = a_job(session)
-        parked = moves.park(session, job, now=LATER)
+        parked = moves.park(session, job, shown={}, now=LATER)
         assert (parked.state, parked.worker, parked.finished_at) == ("waiting", None, None)
         assert (parked.failures, parked.losses) == (0, 0)
         freed = claimed(session)
@@ -171,7 +171,7 @@ def test_a_parked_job_says_nothing_of_earlier_trouble(database: Database) -> Non
         moves.again(session, job, error=TROUBLE, run_at=NOW, now=NOW)
         second = claimed(session)
         assert second is not None
-        assert moves.park(session, second, now=LATER).error is None
+        assert moves.park(session, second, shown={}, now=LATER).error is None
 
 
 @pytest.mark.parametrize("end", ["again", "park"])
@@ -181,7 +181,7 @@ def test_what_was_cancelled_meanwhile_is_given_back(database: Database, end: str
         job = a_running_job(session)
         verdicts.cancel(session, job.id, now=NOW)
         if end == "park":
-            back = moves.park(session, job, now=LATER)
+            back = moves.park(session, job, shown={}, now=LATER)
         else:
             back = moves.again(session, job, error=TROUBLE, run_at=EVEN_LATER, now=LATER)
         assert (back.state, back.run_at, back.failures) == ("queued", None, 0)
@@ -195,7 +195,7 @@ def test_what_would_wait_behind_a_newer_one_of_its_series_makes_way(database: Da
         a_job(session, series="deploy bob")
         newer = a_job(session, series=SERIES)
         newest = a_job(session, series=SERIES)
-        ended = moves.park(session, job, now=LATER)
+        ended = moves.park(session, job, shown={}, now=LATER)
     assert (ended.state, ended.superseded_by) == (JobState.SUPERSEDED, newest.id)
     assert (ended.finished_at, ended.worker) == (LATER, None)
     assert row(database, job.id)["tag_due"] == "superseded"
@@ -207,25 +207,25 @@ def test_a_newer_one_that_has_ended_is_no_reason_to_make_way(database: Database)
         job = a_running_job(session, series=SERIES)
         newer = a_job(session, series=SERIES)
         moves.make(session, newer.id, CANCEL, now=NOW)
-        assert moves.park(session, job, now=LATER).state is JobState.WAITING
+        assert moves.park(session, job, shown={}, now=LATER).state is JobState.WAITING
 
 
 def test_an_older_one_is_no_reason_to_make_way(database: Database) -> None:
     with database.write() as session:
         a_job(session, series=SERIES, lock="base:here")
         job = a_running_job(session, series=SERIES)
-        assert moves.park(session, job, now=LATER).state is JobState.WAITING
+        assert moves.park(session, job, shown={}, now=LATER).state is JobState.WAITING
 
 
 def test_what_was_approved_makes_way_for_nobody(database: Database) -> None:
     with database.write() as session:
         job = a_running_job(session, series=SERIES)
-        moves.park(session, job, now=NOW)
+        moves.park(session, job, shown={}, now=NOW)
         verdicts.approve(session, job.id, by="uid:0", seen={}, now=NOW)
         approved = claimed(session)
         a_job(session, series=SERIES)
         assert approved is not None
-        assert moves.park(session, approved, now=LATER).state is JobState.WAITING
+        assert moves.park(session, approved, shown={}, now=LATER).state is JobState.WAITING
 
 
 @ON_POSTGRES
@@ -236,7 +236,7 @@ def test_what_parks_while_a_newer_one_is_submitted_makes_way(database: Database)
     def submit(session: Session) -> None:
         verdicts.supersede(session, a_job(session, series=SERIES), now=LATER)
 
-    ended = beside(database, submit, lambda session: moves.park(session, job, now=LATER))
+    ended = beside(database, submit, lambda session: moves.park(session, job, shown={}, now=LATER))
     assert ended.state is JobState.SUPERSEDED
 
 
@@ -250,7 +250,9 @@ def test_a_newer_one_that_is_submitted_while_another_parks_takes_its_place(
     def submit(session: Session) -> list[int]:
         return [*verdicts.supersede(session, a_job(session, series=SERIES), now=LATER)]
 
-    made_way = beside(database, lambda session: moves.park(session, job, now=LATER), submit)
+    made_way = beside(
+        database, lambda session: moves.park(session, job, shown={}, now=LATER), submit
+    )
     assert made_way == [job.id]
     assert found(database, job.id).state is JobState.SUPERSEDED
 
@@ -264,7 +266,7 @@ def test_a_fenced_attempt_moves_nothing(database: Database) -> None:
         with pytest.raises(IllegalMove, match="attempt 2, not 1"), database.write() as session:
             moves.make(session, zombie.id, move, now=LATER, attempt=1, error=TROUBLE)
     with pytest.raises(IllegalMove), database.write() as session:
-        moves.park(session, zombie, now=LATER)
+        moves.park(session, zombie, shown={}, now=LATER)
     with pytest.raises(IllegalMove), database.write() as session:
         moves.again(session, zombie, error=TROUBLE, run_at=LATER, now=LATER)
     assert row(database, zombie.id) == before
@@ -274,12 +276,12 @@ def test_a_fenced_attempt_parks_nothing_that_waits(database: Database) -> None:
     """The attempt is the row's still: only the state says that it is over."""
     with database.write() as session:
         job = a_running_job(session)
-        moves.park(session, job, now=NOW)
+        moves.park(session, job, shown={}, now=NOW)
         newer = a_job(session, series=SERIES)
     before = row(database, job.id)
     for zombie in (job, replace(job, series=SERIES)):
         with pytest.raises(IllegalMove), database.write() as session:
-            moves.park(session, zombie, now=LATER)
+            moves.park(session, zombie, shown={}, now=LATER)
     assert row(database, job.id) == before
     assert found(database, newer.id) == newer
 

@@ -47,7 +47,7 @@ SEEN = {"rev": "80634f8e", "deployed": None, "base": "c71995d4", "closure": "/ni
 
 def a_waiting_job(session: Session, **overrides: str) -> Job:
     job = a_running_job(session, **overrides)
-    return moves.park(session, job, now=NOW)
+    return moves.park(session, job, shown={}, now=NOW)
 
 
 def a_job_given_back(session: Session, **overrides: str) -> Job:
@@ -190,7 +190,7 @@ def test_a_cancel_that_a_park_outran_ends_what_waits(database: Database) -> None
         job = a_running_job(session)
     ended = beside(
         database,
-        lambda session: moves.park(session, job, now=LATER),
+        lambda session: moves.park(session, job, shown={}, now=LATER),
         lambda session: verdicts.cancel(session, job.id, now=LATER),
     )
     assert ended.state is JobState.CANCELLED
@@ -314,7 +314,7 @@ def test_what_was_approved_and_waits_again_is_not_superseded(database: Database)
         verdicts.approve(session, job.id, by="uid:0", seen={}, now=NOW)
         approved = claimed(session)
         assert approved is not None
-        waits = moves.park(session, approved, now=NOW)
+        waits = moves.park(session, approved, shown={}, now=NOW)
         newer = a_job(session, series=SERIES)
         assert verdicts.supersede(session, newer, now=LATER) == []
     assert found(database, job.id) == waits
@@ -365,7 +365,7 @@ def test_of_many_that_are_submitted_and_park_at_once_the_newest_waits(database: 
             running = claimed(session, lock)
         assert running is not None
         with database.write() as session:
-            moves.park(session, running, now=LATER)
+            moves.park(session, running, shown={}, now=LATER)
         return job.id
 
     newest = max(at_once(8, propose))

@@ -62,7 +62,7 @@ def test_another_user_has_a_state_folder_at_home_and_the_locks_in_it(read: Read)
     assert settings.container_conf_dir == Path("/etc/nixos-containers")
 
 
-NUMBERS = ("failure_limit", "log_limit")
+NUMBERS = ("failure_limit", "log_limit", "builds", "starts")
 
 
 @pytest.mark.parametrize("uid", [0, 1000])
@@ -119,13 +119,14 @@ def test_every_setting_can_stand_in_the_file(read: Read) -> None:
         "container_conf_dir": "/c", "container_state_dir": "/t", "profiles_dir": "/p",
         "systemd_dir": "/y", "gcroots_dir": "/g", "agent_address": "127.0.0.9",
         "nix_options": "a=b", "nix_env": "C=d", "git": "/bin/git", "failure_limit": "7",
-        "log_limit": "3",
+        "log_limit": "3", "builds": "3", "starts": "9", "approval": "apply", "build_first": "no",
     }  # fmt: skip
     assert {setting.key for setting in SETTINGS} == given.keys()
     settings = read(toml="\n".join(f'{key} = "{value}"' for key, value in given.items()))
     for key, value in given.items():
         found = getattr(settings, key)
-        assert str(next(iter(found)) if key == "sim" else found) in (
+        shown = {True: "yes", False: "no"}.get(found, found) if key == "build_first" else found
+        assert str(next(iter(found)) if key in ("sim", "approval") else shown) in (
             value,
             "{'a': 'b'}",
             "{'C': 'd'}",
@@ -193,6 +194,8 @@ def test_a_path_that_means_another_place_in_every_folder_is_refused(
         ("HIVE_NIX_OPTIONS", "=b"),
         ("HIVE_NIX_ENV", "a"),
         ("HIVE_NIX_ENV", " =b"),
+        ("HIVE_APPROVAL", "stop"),
+        ("HIVE_BUILD_FIRST", "true"),
     ],
 )
 def test_a_value_that_is_none_of_its_kind_is_refused(read: Read, name: str, value: str) -> None:
@@ -209,7 +212,9 @@ def test_a_value_in_the_file_is_a_string(read: Read, setting: Setting, value: st
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "many", "1.5", "1000000", " 1"])
-@pytest.mark.parametrize("key", ["HIVE_FAILURE_LIMIT", "HIVE_LOG_LIMIT"])
+@pytest.mark.parametrize(
+    "key", ["HIVE_FAILURE_LIMIT", "HIVE_LOG_LIMIT", "HIVE_BUILDS", "HIVE_STARTS"]
+)
 def test_a_number_is_whole_and_positive(read: Read, key: str, value: str) -> None:
     assert_bad(key, read, {key: value})
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from hive.domain.agent import AgentSettings, Desired, Health
+from hive.domain.agent import Agent, AgentSettings, Desired, Health
 from hive.domain.job import JobId
-from hive.domain.names import AgentName
+from hive.domain.names import AgentName, NodeName
 from hive.domain.target import AppliedMain
 from hive.jobs.recipe import switch_at
 from hive.jobs.spawn import Spawn
@@ -18,7 +18,7 @@ SETTINGS = AgentSettings(health=Health.PORT, privileged=True, cpu_quota=75)
 
 
 def a_spawn(desired: Desired = Desired.RUNNING) -> Spawn:
-    return Spawn(ALICE, SETTINGS, desired, JobId(7))
+    return Spawn(Agent(NodeName("here"), ALICE, 8879, desired, SETTINGS), JobId(7))
 
 
 def test_a_spawn_is_the_list_of_the_architecture() -> None:

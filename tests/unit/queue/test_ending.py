@@ -21,7 +21,8 @@ def a_job(failures: int) -> Job:
         id=JobId(1), kind="spawn", node=NodeName("here"), agent=AgentName("alice"), ask={},
         state=JobState.RUNNING, attempt=1, failures=failures, losses=0, restoring=False,
         lock="agent:here/alice", series=None, priority=0, worker="w", cancel_requested_at=None,
-        parent_id=None, superseded_by=None, approved_at=None, requested_by="test", created_at=NOW,
+        parent_id=None, superseded_by=None, approved_at=None, approved_by=None, seen=None,
+        requested_by="test", created_at=NOW,
         started_at=NOW, finished_at=None, run_at=None, error=None, result=None,
     )  # fmt: skip
 

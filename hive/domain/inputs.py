@@ -1,0 +1,53 @@
+"""What an agent's flake may stand on: an input that names this host's own files is refused.
+
+nix copies an input into the store, which everybody reads, and runs as root: a `path:` or a
+`git+file:` input would hand out whatever it names.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hive.domain.names import AgentName
+from hive.errors import Refused
+
+
+def refuse_host_inputs(agent: AgentName, lock: str) -> None:
+    """Raises `Refused`, code `host-input`, for what lies below the agent in the meta flake's lock.
+
+    The agent's own repo is on this host, and is hive's; what it leads to is the agent's choice.
+    """
+    nodes = json.loads(lock)["nodes"]
+    root = nodes[json.loads(lock)["root"]].get("inputs", {}).get(f"agent-{agent}")
+    if root is None:
+        return
+    for label in _below(nodes, root):
+        named = _on_host(nodes[label].get("locked", {}))
+        if named:
+            raise Refused(
+                f"the input {label!r} of {agent} names a file of this host: {named!r}",
+                code="host-input",
+                hint="an input is a repo or an archive elsewhere; commit what it needs",
+            )
+
+
+def _below(nodes: Mapping[str, Any], root: str) -> Iterator[str]:
+    """Every node that the agent's leads to, each once. A `follows` leads to what others have."""
+    seen = {root}
+    waiting = [root]
+    while waiting:
+        inputs = nodes[waiting.pop()].get("inputs", {}).values()
+        found = [label for label in inputs if isinstance(label, str) and label not in seen]
+        seen.update(found)
+        waiting += found
+        yield from found
+
+
+def _on_host(locked: Mapping[str, Any]) -> str | None:
+    """The file that it names. A relative path is within its own flake."""
+    path, url = str(locked.get("path", "")), str(locked.get("url", ""))
+    if locked.get("type") == "path" and (path.startswith("/") or ".." in path.split("/")):
+        return path
+    return url if url.startswith(("file:", "/", "git+file:")) else None

@@ -1,0 +1,241 @@
+"""What a face may ask to be done with an agent: each is one job, accepted or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hive.adapters.git import MAIN
+from hive.domain.agent import LIMITING, Agent, Desired
+from hive.domain.job import URGENT, Job, JobId, JobState, NewJob
+from hive.domain.names import AgentName, NodeName, Rev
+from hive.errors import NotFound, Refused
+from hive.jobs import catalog
+from hive.jobs.apply import Apply, Rollback
+from hive.jobs.destroy import Destroy, Purge
+from hive.jobs.limit import Limit
+from hive.jobs.power import Restart, Start, Stop
+from hive.jobs.rebuild import Rebuild
+from hive.jobs.update_base import UpdateBase
+from hive.queue import submit
+from hive.queue.drive import refuse_elsewhere
+from hive.queue.host import Host
+from hive.service.ground import looked_at, number_above_tags, written_to
+from hive.steps.running import Restarts
+from hive.store import agents
+
+LOOKS = "this looks at a host"
+Submitted = tuple[Job, bool]
+"""The job, and whether it is new: equal work that is live already is that job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who asks, and what comes with every request."""
+
+    by: str
+    key: str | None = None
+    node: NodeName | None = None
+
+    def at(self, host: Host) -> NodeName:
+        return self.node or host.node
+
+
+def start(host: Host, name: AgentName, asked: Asked) -> Submitted:
+    return _submit(
+        host, Start.kind, known(host, name, asked.at(host)), asked, wants=Desired.RUNNING
+    )
+
+
+def stop(host: Host, name: AgentName, asked: Asked) -> Submitted:
+    """Remembered: no sweep starts it again."""
+    return _submit(host, Stop.kind, known(host, name, asked.at(host)), asked, wants=Desired.STOPPED)
+
+
+def restart(host: Host, name: AgentName, asked: Asked) -> Submitted:
+    agent = known(host, name, asked.at(host))
+    return _submit(host, Restart.kind, agent, asked, wants=Desired.RUNNING)
+
+
+def rebuild(
+    host: Host, name: AgentName, asked: Asked, *, restarts: Restarts = Restarts.AUTO
+) -> Submitted:
+    ask = {} if restarts is Restarts.AUTO else {"restart": restarts.value}
+    return _submit(host, Rebuild.kind, known(host, name, asked.at(host)), asked, ask)
+
+
+def rebuild_all(host: Host, asked: Asked) -> list[Job]:
+    """One job for each agent of the node that is not destroyed, by name."""
+    with host.database.read() as session:
+        found = agents.listed(session, asked.at(host))
+    kept = [agent for agent in found if agent.desired is not Desired.DESTROYED]
+    return [_submit(host, Rebuild.kind, agent, asked)[0] for agent in kept]
+
+
+def destroy(host: Host, name: AgentName, asked: Asked) -> Submitted:
+    """Its folders are kept."""
+    agent = known(host, name, asked.at(host))
+    _refuse_manager(agent)
+    return _submit(host, Destroy.kind, agent, asked, wants=Desired.DESTROYED)
+
+
+def purge(host: Host, name: AgentName, asked: Asked) -> Submitted:
+    """Nothing is kept, also of an agent that was destroyed before."""
+    agent = _row(host, name, asked.at(host))
+    _refuse_manager(agent)
+    return _submit(host, Purge.kind, agent, asked, wants=Desired.DESTROYED)
+
+
+def propose(
+    host: Host,
+    name: AgentName,
+    rev: str,
+    asked: Asked,
+    *,
+    message: str | None = None,
+    approved: bool = False,
+    restarts: Restarts = Restarts.AUTO,
+) -> Submitted:
+    """A commit of proposed, pinned now. It waits for an operator, or was asked for by one."""
+    refuse_elsewhere(host, asked.at(host), LOOKS)
+    agent = known(host, name, host.node)
+    world = written_to(host)
+    number_above_tags(host, world, name)
+    ask: dict[str, Any] = {"rev": world.resolve(name, rev)}
+    if message:
+        ask["message"] = message
+    if restarts is not Restarts.AUTO:
+        ask["restart"] = restarts.value
+    passes = approved or Apply.kind not in host.policy.waiting
+    return _submit(host, Apply.kind, agent, asked, ask, series=True, approves=passes)
+
+
+def rollback(host: Host, name: AgentName, asked: Asked, *, to: JobId | None = None) -> Submitted:
+    """To what an earlier job deployed; without one, to what was deployed before this."""
+    refuse_elsewhere(host, asked.at(host), LOOKS)
+    agent = known(host, name, host.node)
+    world = written_to(host)
+    number_above_tags(host, world, name)
+    job, rev = earlier(host, name, to)
+    return _submit(host, Rollback.kind, agent, asked, {"rev": rev, "to": job}, approves=True)
+
+
+def update_base(host: Host, asked: Asked) -> Submitted:
+    """The base is looked at anew on the node, and each of its agents is rebuilt on it."""
+    where = asked.at(host)
+    new = NewJob(
+        kind=UpdateBase.kind,
+        node=where,
+        agent=None,
+        ask={},
+        lock=catalog.base_lock(where),
+        requested_by=asked.by,
+        unique_key=catalog.unique_key(UpdateBase.kind, where, None, {}),
+        idempotency_key=asked.key,
+    )
+    return submit.submit(host, new)
+
+
+def change(host: Host, name: AgentName, asked: Asked, settings: list[str]) -> Submitted | None:
+    """Set `KEY=VALUE` of an agent. A job, where systemd can apply it at once; else None."""
+    agent = known(host, name, asked.at(host))
+    changed = agent.settings
+    for one in settings:
+        changed = changed.with_one(one)
+    keys = {one.partition("=")[0] for one in settings}
+    with host.database.write() as session:
+        agents.put(session, replace(agent, settings=changed), now=host.clock.now())
+    return _submit(host, Limit.kind, agent, asked) if keys & LIMITING else None
+
+
+def known(host: Host, name: AgentName, node: NodeName) -> Agent:
+    """The agent's row. Raises `NotFound`, or `Refused` where it was destroyed."""
+    agent = _row(host, name, node)
+    if agent.desired is Desired.DESTROYED:
+        raise Refused(
+            f"{name} was destroyed",
+            code="agent-destroyed",
+            hint=f"`hive spawn {name}` brings it back with what it kept",
+        )
+    return agent
+
+
+def deploys(host: Host, name: AgentName) -> list[tuple[JobId, Rev]]:
+    """What was deployed of an agent, newest first: the job and the commit."""
+    world = looked_at(host)
+    main = world.git.ref(world.layout.meta, MAIN)
+    subjects = world.git.subjects(world.layout.meta, main) if main else ()
+    tags = world.git.refs(world.layout.applied(name), "refs/tags/deployed")
+    words = [line.split() for line in subjects if line.startswith(f"deploy {name} deployed/")]
+    found = [JobId(int(each[2].removeprefix("deployed/"))) for each in words]
+    return [(job, rev) for job in found if (rev := tags.get(f"refs/tags/deployed/{job}"))]
+
+
+def earlier(host: Host, name: AgentName, to: JobId | None) -> tuple[JobId, Rev]:
+    found = deploys(host, name)
+    if to is None:
+        earlier = [each for each in found if each[1] != found[0][1]]
+    else:
+        earlier = [each for each in found if each[0] == to]
+    if not earlier:
+        known_jobs = ", ".join(str(job) for job, _ in found) or "none"
+        raise NotFound(
+            f"{name} has no such deploy to go back to",
+            code="no-such-deploy",
+            hint=f"its deploys: {known_jobs}",
+        )
+    return earlier[0]
+
+
+def _row(host: Host, name: AgentName, node: NodeName) -> Agent:
+    with host.database.read() as session:
+        agent = agents.find(session, node, name)
+    if agent is None:
+        raise NotFound(f"there is no agent {name}", code="no-such-agent", hint="see `hive agents`")
+    return agent
+
+
+def _refuse_manager(agent: Agent) -> None:
+    if agent.name.is_manager:
+        raise Refused(
+            "the manager cannot be destroyed",
+            code="manager-stays",
+            hint=f"`hive stop {agent.name}` stops it, and no sweep starts it again",
+        )
+
+
+def _submit(
+    host: Host,
+    kind: str,
+    agent: Agent,
+    asked: Asked,
+    ask: Mapping[str, Any] | None = None,
+    *,
+    wants: Desired | None = None,
+    series: bool = False,
+    approves: bool = False,
+) -> Submitted:
+    if agent.node == host.node:
+        written_to(host)
+    said = dict(ask or {})
+    new = NewJob(
+        kind=kind,
+        node=agent.node,
+        agent=agent.name,
+        ask=said,
+        lock=catalog.lock_of(agent.node, agent.name),
+        requested_by=asked.by,
+        unique_key=catalog.unique_key(kind, agent.node, agent.name, said),
+        idempotency_key=asked.key,
+        series=f"{kind}:{agent.node}/{agent.name}" if series else None,
+        priority=URGENT if kind in catalog.OUTRANK else 0,
+        approved_at=host.clock.now() if approves else None,
+        approved_by=asked.by if approves else None,
+    )
+    return submit.submit(host, new, desired=wants)
+
+
+def is_unapproved(job: Job) -> bool:
+    """It will wait, or does: nobody has said yes yet."""
+    return job.kind == Apply.kind and job.approved_by is None and job.state is JobState.WAITING
