@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
+from hive.adapters import nixlog
+from hive.adapters.pipes import Reader
 from hive.adapters.shell import QUICK, Ran, Shell
 from hive.domain.meta import Base
 from hive.domain.names import AgentName, Rev
@@ -68,13 +70,17 @@ class Nix:
             raise _trouble(failed, "the meta flake cannot be locked", "lock-failed") from None
 
     def build(self, flake: str, agent: AgentName, rev: Rev, *, link: Path, cwd: Path) -> None:
-        """Build the system of `agent` from the meta flake at `rev`; `link` keeps it."""
+        """Build the system of `agent` from the meta flake at `rev`; `link` keeps it.
+
+        Its log has the builders' lines, nix's messages, and how far it is.
+        """
         wanted = f'{flake}?rev={rev}#nixosConfigurations."{agent}".config.system.build.toplevel'
         words = ("build", "--out-link", link, "--json", "--no-update-lock-file", wanted)
         # Before 2.31 two evaluations of one flake may wait for each other's cache without end.
-        alone = ("--option", "eval-cache", "false", "--print-build-logs")
+        alone = ("--option", "eval-cache", "false")
+        told = ("--log-format", "internal-json", "-v")
         try:
-            self._run(*words, *alone, cwd=cwd, within=BUILD)
+            self._run(*words, *alone, *told, cwd=cwd, within=BUILD, reads=nixlog.Told())
         except CommandFailed as failed:
             raise _trouble(failed, f"{agent} does not build", "build-failed") from None
 
@@ -96,8 +102,11 @@ class Nix:
         cwd: Path | None = None,
         within: timedelta = QUICK,
         accept: Sequence[int] = (0,),
+        reads: Reader | None = None,
     ) -> Ran:
-        return self._call("nix", *FEATURES, *words, cwd=cwd, within=within, accept=accept)
+        return self._call(
+            "nix", *FEATURES, *words, cwd=cwd, within=within, accept=accept, reads=reads
+        )
 
     def _call(
         self,
@@ -105,6 +114,7 @@ class Nix:
         cwd: Path | None = None,
         within: timedelta = QUICK,
         accept: Sequence[int] = (0,),
+        reads: Reader | None = None,
     ) -> Ran:
         options = [word for key, value in self.options.items() for word in ("--option", key, value)]
         return self.shell.run(
@@ -115,6 +125,7 @@ class Nix:
             within=within,
             accept=accept,
             quiet=True,
+            reads=reads,
         )
 
 

@@ -22,7 +22,7 @@ LINK = Path("/roots/alice/key")
 WANTED = f'{META}?rev={REV}#nixosConfigurations."alice".config.system.build.toplevel'
 BUILDING = (
     f"{FLAKES} build --out-link {LINK} --json --no-update-lock-file '{WANTED}'"
-    " --option eval-cache false --print-build-logs"
+    " --option eval-cache false --log-format internal-json -v"
 )
 LOCKING = f"{FLAKES} flake lock path:/"
 METADATA = f"{FLAKES} flake metadata --json path:/base"
@@ -155,6 +155,43 @@ def test_every_recorded_error_is_the_agents_and_is_told(name: str) -> None:
     assert (type(error), error.code) == (Refused, "build-failed")
     words = said.splitlines()[0].removeprefix("error: ")
     assert error.message == f"alice does not build: {words}"
+
+
+def messages(said: str, level: int = 0) -> str:
+    """As nix says it with `--log-format internal-json`: coloured, and in one event."""
+    coloured = said.replace("error:", "\x1b[31;1merror:\x1b[0m")
+    return f"@nix {json.dumps({'action': 'msg', 'level': level, 'msg': coloured})}\n"
+
+
+@pytest.mark.parametrize("name", json.loads((GOLDEN / "nix-errors.json").read_text()))
+def test_every_recorded_error_is_found_among_nixs_events_too(name: str) -> None:
+    said = json.loads((GOLDEN / "nix-errors.json").read_text())[name]
+    command, act = TRIES["build-failed"]
+    events = '@nix {"action":"start","id":1,"type":102}\n' + messages(said)
+    error = raised(act, FakeShell().on(command, exit_code=1, err=events))
+    assert (type(error), error.code) == (Refused, "build-failed")
+    words = said.splitlines()[0].removeprefix("error: ")
+    assert error.message == f"alice does not build: {words}"
+
+
+def test_the_worlds_trouble_is_found_among_nixs_events_too() -> None:
+    command, act = TRIES["build-failed"]
+    said = messages("error: writing to file: No space left on device")
+    error = raised(act, FakeShell().on(command, exit_code=1, err=said))
+    assert (type(error), error.code) == (Transient, "disk-full")
+
+
+def test_a_recorded_build_that_failed_is_told_and_refused() -> None:
+    lines: list[str] = []
+    shell = FakeShell(lambda _, line: lines.append(line))
+    command, act = TRIES["build-failed"]
+    said = (GOLDEN / "nix-build-failed.txt").read_text()
+    error = raised(act, shell.on(command, exit_code=1, err=said))
+    assert (type(error), error.code) == (Refused, "build-failed")
+    assert "dependencies of derivation" in error.message
+    assert "\x1b" not in error.message
+    assert "broken> trying" in lines
+    assert "@nix" not in "".join(lines)
 
 
 @pytest.mark.parametrize("tried", TRIES.values(), ids=TRIES)
