@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 from hive.adapters import nixlog
+from hive.adapters.nixversion import NixVersion, sizes
 from hive.adapters.pipes import Reader
 from hive.adapters.shell import QUICK, Ran, Shell
 from hive.domain.meta import Base
@@ -20,6 +21,7 @@ from hive.errors import CommandFailed, Fault, HiveError, Refused, Transient
 
 BUILD = timedelta(hours=2)
 LOCK = timedelta(minutes=10)
+LOOK = timedelta(minutes=2)
 FEATURES = ("--extra-experimental-features", "nix-command flakes")
 
 #: Words by which nix tells of the world's trouble, not of the flake's.
@@ -45,6 +47,8 @@ class Nix:
     shell: Shell
     options: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    _known: list[NixVersion] = field(default_factory=list, init=False, repr=False, compare=False)
+    """Its version, once it was asked."""
 
     def pin(self, reference: str) -> Base:
         """The base flake that `reference` names right now, locked.
@@ -69,6 +73,18 @@ class Nix:
         except CommandFailed as failed:
             raise _trouble(failed, "the meta flake cannot be locked", "lock-failed") from None
 
+    def update_input(self, folder: Path, name: str) -> None:
+        """Lock the input `name` of `folder/flake.nix` anew, and leave the rest.
+
+        Nix only warns of a name that the flake does not have.
+        """
+        try:
+            self._run(*self._version().update_input(folder, name), cwd=folder, within=LOCK)
+        except CommandFailed as failed:
+            raise _trouble(
+                failed, f"the input {name} cannot be locked anew", "lock-failed"
+            ) from None
+
     def build(self, flake: str, agent: AgentName, rev: Rev, *, link: Path, cwd: Path) -> None:
         """Build the system of `agent` from the meta flake at `rev`; `link` keeps it.
 
@@ -84,17 +100,32 @@ class Nix:
         except CommandFailed as failed:
             raise _trouble(failed, f"{agent} does not build", "build-failed") from None
 
+    def closure(self, path: Path) -> dict[str, int]:
+        """All that `path` needs and itself, with the bytes of each; `path` may be a link to it."""
+        try:
+            ran = self._run(*self._version().path_info(path), within=LOOK)
+        except CommandFailed as failed:
+            raise _trouble(
+                failed, f"the closure of {path} cannot be read", "closure-unreadable"
+            ) from None
+        return sizes(ran.raw)
+
     def set_profile(self, profile: Path, system: Path) -> None:
         """The profile's newest generation is `system`."""
         self._call("nix-env", "-p", profile, "--set", system)
 
     def version(self) -> str:
         """Such as `2.18.1`; raises when there is no nix."""
-        return self._run("--version").out.strip().rpartition(" ")[-1]
+        return self._version().text
 
     def has_flakes(self) -> bool:
         """Whether the experimental features can be had."""
         return self._run("flake", "--help", accept=(0, 1)).exit_code == 0
+
+    def _version(self) -> NixVersion:
+        if not self._known:
+            self._known.append(NixVersion(self._run("--version").out))
+        return self._known[0]
 
     def _run(
         self,

@@ -25,6 +25,8 @@ BUILDING = (
     " --option eval-cache false --log-format internal-json -v"
 )
 LOCKING = f"{FLAKES} flake lock path:/"
+VERSION = f"{FLAKES} --version"
+SYSTEM = "/nix/store/y9fhppdxymdjf800f1djlbvs8m3l6502-nixos-system-alice-23.05"
 METADATA = f"{FLAKES} flake metadata --json path:/base"
 Act = Callable[[Nix], object]
 TRIES: dict[str, tuple[str, Act]] = {
@@ -55,6 +57,39 @@ def test_a_lock_is_filled_in_its_own_folder() -> None:
     shell = FakeShell().on(LOCKING)
     Nix(shell).lock(HERE)
     assert (shell.asked[0].cwd, shell.asked[0].within) == (HERE, LOCK)
+
+
+NIXES = ("2.8", "2.26", "2.34", "lix-2.93")
+
+
+@pytest.mark.parametrize("nix", NIXES)
+def test_a_closure_is_read_with_every_nix_whose_version_is_asked_once(nix: str) -> None:
+    golden = json.loads((GOLDEN / f"nix-{nix}.json").read_text())
+    shell = FakeShell().on(VERSION, out=golden["version"])
+    asked = f"{FLAKES} {golden['path_info']['words']}"
+    shell.on(asked, out=json.dumps(golden["path_info"]["said"]))
+    adapter = Nix(shell)
+    for _ in range(2):
+        assert adapter.closure(Path(SYSTEM))[SYSTEM] == 248
+    assert shell.ran == [shlex.join(shlex.split(line)) for line in (VERSION, asked, asked)]
+
+
+@pytest.mark.parametrize("nix", NIXES)
+def test_one_input_is_locked_anew_with_every_nix(nix: str) -> None:
+    golden = json.loads((GOLDEN / f"nix-{nix}.json").read_text())
+    words = golden["update_input"].replace("path:/meta", "path:/")
+    shell = FakeShell().on(VERSION, out=golden["version"]).on(f"{FLAKES} {words}")
+    Nix(shell).update_input(HERE, "other")
+    assert (shell.asked[-1].cwd, shell.asked[-1].within) == (HERE, LOCK)
+
+
+def test_a_path_that_is_not_in_the_store_has_no_closure() -> None:
+    shell = FakeShell().on(VERSION, out="nix (Nix) 2.8.0\n")
+    words = "path-info --recursive --json --size /x"
+    shell.on(f"{FLAKES} {words}", exit_code=1, err="error: path '/x' is not valid\n")
+    error = raised(lambda nix: nix.closure(Path("/x")), shell)
+    assert (type(error), error.code) == (Refused, "closure-unreadable")
+    assert error.message == "the closure of /x cannot be read: path '/x' is not valid"
 
 
 def test_a_profile_is_set_to_a_path() -> None:
