@@ -15,6 +15,8 @@ from datetime import timedelta
 from enum import IntEnum
 from typing import Any, Final
 
+from typing_extensions import override
+
 from hive.domain.closure import named, split
 
 MARK: Final = "@nix "
@@ -58,6 +60,7 @@ class Progress:
     bytes_expected: int = 0
     fetching: tuple[str, ...] = ()
 
+    @override
     def __str__(self) -> str:
         """Such as `building 2 of 5: foo, bar (12.3 of 40.0 MB fetched)`; '' if nothing goes on."""
         what = self._doing()
@@ -110,7 +113,7 @@ class NixLog:
             event = json.loads(line.removeprefix(MARK), strict=False)
         except (ValueError, RecursionError):
             return ()
-        return tuple(self._told(event))
+        return tuple(self._told(event)) if isinstance(event, dict) else ()
 
     @property
     def progress(self) -> Progress:
@@ -126,7 +129,7 @@ class NixLog:
             fetching=self._names(Kind.SUBSTITUTE),
         )
 
-    def _told(self, event: object) -> Iterable[str]:
+    def _told(self, event: dict[str, Any]) -> Iterable[str]:
         match event:
             case {"action": "msg", "msg": str(message)}:
                 level = event.get("level")
@@ -138,6 +141,8 @@ class NixLog:
                 self._stop(number)
             case {"action": "result", "id": int(number), "type": int(kind), "fields": [*fields]}:
                 return self._result(number, kind, fields)
+            case _:
+                pass
         return ()
 
     def _start(self, number: int, kind: int, fields: object) -> None:

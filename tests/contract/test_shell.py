@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from typing_extensions import override
 
 from hive.adapters import shell as door
 from hive.adapters.clock import SystemClock, wait_until
@@ -151,6 +152,7 @@ class Reader:
 
 
 class Breaking(Reader):
+    @override
     def read(self, line: str) -> list[str]:
         if line == "2":
             raise ValueError(line)
@@ -421,6 +423,7 @@ def test_a_reader_gets_a_long_line_whole_and_it_is_told_in_pieces(
     read: list[int] = []
 
     class Whole(Reader):
+        @override
         def read(self, line: str) -> list[str]:
             read.append(len(line))
             return [line]
