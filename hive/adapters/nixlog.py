@@ -60,24 +60,30 @@ class Progress:
     bytes_expected: int = 0
     fetching: tuple[str, ...] = ()
 
+    @property
+    def is_settled(self) -> bool:
+        """Nix tells of a build's start, or end, and of the count in two events."""
+        return len(self.building) == self.running or not self.expected
+
     @override
     def __str__(self) -> str:
         """Such as `building 2 of 5: foo, bar (12.3 of 40.0 MB fetched)`; '' if nothing goes on."""
         what = self._doing()
-        fetched = self._fetched()
-        return f"{what} ({fetched})" if what and fetched else what
+        beside = [f"{self.failed} failed"] * bool(self.failed) + self._fetched()
+        return f"{what} ({', '.join(beside)})" if what and beside else what
 
     def _doing(self) -> str:
+        """One that is done goes on for a moment. One that failed is no longer expected."""
         if self.building:
-            at = self.done + self.failed + len(self.building)
-            return f"building {at} of {max(at, self.expected)}: {_some(self.building)}"
+            of = max(self.expected, len(self.building))
+            at = min(self.done + len(self.building), of)
+            return f"building {at} of {of}: {_some(self.building)}"
         return f"fetching {_some(self.fetching)}" if self.fetching else ""
 
-    def _fetched(self) -> str:
-        if not self.bytes_done and not self.bytes_expected:
-            return ""
+    def _fetched(self) -> list[str]:
         most = max(self.bytes_done, self.bytes_expected)
-        return f"{self.bytes_done / MEGABYTE:.1f} of {most / MEGABYTE:.1f} MB fetched"
+        said = f"{self.bytes_done / MEGABYTE:.1f} of {most / MEGABYTE:.1f} MB fetched"
+        return [said] if most else []
 
 
 @dataclass(slots=True)
@@ -216,18 +222,26 @@ class Told:
 
     def read(self, line: str) -> Iterator[str]:
         yield from self._log.hear(line)
-        yield from self.idle()
+        if self._is_due() and self._log.progress.is_settled:
+            yield from self._changed()
 
     def idle(self) -> Iterator[str]:
+        if self._is_due():
+            yield from self._changed()
+
+    def _is_due(self) -> bool:
         if self._log.changes == self._seen:
-            return
-        now = self._monotonic()
-        if self._next_at is not None and now < self._next_at:
-            return
+            return False
+        return self._next_at is None or self._monotonic() >= self._next_at
+
+    def _changed(self) -> Iterator[str]:
         self._seen = self._log.changes
         words = str(self._log.progress)
-        if words and words != self._last:
-            self._last, self._next_at = words, now + EVERY.total_seconds()
+        if not words:
+            return
+        self._next_at = self._monotonic() + EVERY.total_seconds()
+        if words != self._last:
+            self._last = words
             yield words
 
 

@@ -127,8 +127,25 @@ def test_builds_are_counted_and_named() -> None:
 
 
 def test_many_builds_are_named_in_part() -> None:
-    found = Progress(tuple("abcdef"), done=2, failed=1)
-    assert str(found) == "building 9 of 9: a, b, c, d and 2 more"
+    found = Progress(tuple("abcdef"), done=2, expected=9)
+    assert str(found) == "building 8 of 9: a, b, c, d and 2 more"
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (Progress(("a",)), "building 1 of 1: a"),
+        (Progress(("a",), done=2, expected=2), "building 2 of 2: a"),
+        (Progress(("a",), done=1, expected=2, failed=1), "building 2 of 2: a (1 failed)"),
+        (
+            Progress(("a",), expected=2, failed=1, bytes_done=5_000_000),
+            "building 1 of 2: a (1 failed, 5.0 of 5.0 MB fetched)",
+        ),
+        (Progress(done=3, expected=3, bytes_done=5), ""),
+    ],
+)
+def test_progress_is_said_in_a_few_words(found: Progress, said: str) -> None:
+    assert str(found) == said
 
 
 def test_what_is_fetched_is_said_in_megabytes() -> None:
@@ -198,6 +215,18 @@ def test_progress_is_told_when_it_changed_and_once_a_second_at_most() -> None:
     assert list(reader.read(result(0, 105, 0, 3, 1, 0))) == []
     assert list(reader.read(result(1, 101, "two"))) == ["libfoo> two"]
     assert list(reader.read(stop(1))) == []
+
+
+def test_a_count_that_lags_behind_is_waited_for_but_not_for_long() -> None:
+    clock = Clock()
+    reader = Told(clock)
+    assert list(reader.read(start(0, 104))) == []
+    assert list(reader.read(result(0, 105, 0, 2, 0, 0))) == []
+    assert list(reader.read(start(1, 105, DRV))) == []
+    assert list(reader.read(result(0, 105, 0, 2, 1, 0))) == ["building 1 of 2: libfoo-1.2.3"]
+    clock.now += 1
+    assert list(reader.read(result(0, 105, 1, 2, 0, 0))) == []
+    assert list(reader.idle()) == ["building 2 of 2: libfoo-1.2.3"]
 
 
 def test_a_log_line_comes_before_the_progress_that_follows_it() -> None:
