@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from hive.adapters.pipes import Lines
+from hive.adapters.pipes import Lines, Reader
 from hive.adapters.shell import QUICK, Ran, Stream, Tell, silent
 from hive.errors import HiveError, NotFound, ProgramMissing
 
@@ -80,6 +80,7 @@ class FakeShell:
         within: timedelta = QUICK,
         accept: Collection[int] = (0,),
         quiet: bool = False,
+        reads: Reader | None = None,
     ) -> Ran:
         words = tuple(str(word) for word in argv)
         self._tell(Stream.COMMAND, shlex.join(words))
@@ -90,7 +91,7 @@ class FakeShell:
             raise AssertionError(f"nobody told the shell about: {shlex.join(words)}")
         if answer.fails is not None:
             raise answer.fails
-        return self._said(words, answer, quiet).accepted(accept)
+        return self._said(words, answer, quiet, reads).accepted(accept)
 
     def find(self, program: str) -> Path | None:
         """Known are the programs of the commands that it was told about."""
@@ -109,9 +110,11 @@ class FakeShell:
         if cwd is not None and not cwd.is_dir():
             raise NotFound(f"there is no folder {cwd} to run a program in")
 
-    def _said(self, words: tuple[str, ...], answer: _Answer, quiet: bool) -> Ran:
+    def _said(
+        self, words: tuple[str, ...], answer: _Answer, quiet: bool, reads: Reader | None
+    ) -> Ran:
         out = Lines(None if quiet else partial(self._tell, Stream.OUT), keep=True)
-        err = Lines(partial(self._tell, Stream.ERR), keep=False)
+        err = Lines(partial(self._tell, Stream.ERR), keep=False, reads=reads)
         for lines, said in ((out, answer.out), (err, answer.err)):
             lines.hear(said)
             lines.end()

@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
+from hive.adapters import nixlog
+from hive.adapters.nixversion import NixVersion, sizes
+from hive.adapters.pipes import Reader
 from hive.adapters.shell import QUICK, Ran, Shell
 from hive.domain.meta import Base
 from hive.domain.names import AgentName, Rev
@@ -18,6 +21,7 @@ from hive.errors import CommandFailed, Fault, HiveError, Refused, Transient
 
 BUILD = timedelta(hours=2)
 LOCK = timedelta(minutes=10)
+LOOK = timedelta(minutes=2)
 FEATURES = ("--extra-experimental-features", "nix-command flakes")
 
 #: Words by which nix tells of the world's trouble, not of the flake's.
@@ -43,6 +47,8 @@ class Nix:
     shell: Shell
     options: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    _known: list[NixVersion] = field(default_factory=list, init=False, repr=False, compare=False)
+    """Its version, once it was asked."""
 
     def pin(self, reference: str) -> Base:
         """The base flake that `reference` names right now, locked.
@@ -50,7 +56,7 @@ class Nix:
         The label has the rev's first 12 digits, or the narHash's where there is no rev (hex).
         """
         try:
-            ran = self._run("flake", "metadata", "--json", reference, within=LOCK)
+            ran = self._run("flake", "metadata", "--refresh", "--json", reference, within=LOCK)
         except CommandFailed as failed:
             raise _trouble(
                 failed, f"the base flake {reference} cannot be read", "base-unreadable"
@@ -77,23 +83,42 @@ class Nix:
                 failed, f"the commit {rev[:12]} is not a flake that is locked", "stale-lock"
             ) from None
 
+    def update_input(self, folder: Path, name: str) -> None:
+        """Lock the input `name` of `folder/flake.nix` anew, and leave the rest.
+
+        Nix only warns of a name that the flake does not have.
+        """
+        try:
+            self._run(*self._version().update_input(folder, name), cwd=folder, within=LOCK)
+        except CommandFailed as failed:
+            raise _trouble(
+                failed, f"the input {name} cannot be locked anew", "lock-failed"
+            ) from None
+
     def build(self, flake: str, agent: AgentName, rev: Rev, *, link: Path, cwd: Path) -> None:
-        """Build the system of `agent` from the meta flake at `rev`; `link` keeps it."""
+        """Build the system of `agent` from the meta flake at `rev`; `link` keeps it.
+
+        Its log has the builders' lines, nix's messages, and how far it is.
+        """
         wanted = f'{flake}?rev={rev}#nixosConfigurations."{agent}".config.system.build.toplevel'
         words = ("build", "--out-link", link, "--json", "--no-update-lock-file", wanted)
         # Before 2.31 two evaluations of one flake may wait for each other's cache without end.
-        alone = ("--option", "eval-cache", "false", "--print-build-logs")
+        alone = ("--option", "eval-cache", "false")
+        told = ("--log-format", "internal-json", "-v")
         try:
-            self._run(*words, *alone, cwd=cwd, within=BUILD)
+            self._run(*words, *alone, *told, cwd=cwd, within=BUILD, reads=nixlog.Told())
         except CommandFailed as failed:
             raise _trouble(failed, f"{agent} does not build", "build-failed") from None
 
     def closure(self, path: Path) -> dict[str, int]:
-        """Every store path that `path` needs, itself too, and its bytes as nix packs them."""
-        ran = self._run("path-info", "-r", "--json", "-s", path)
-        found = json.loads(ran.raw)
-        infos = found if isinstance(found, list) else [dict(v, path=k) for k, v in found.items()]
-        return {info["path"]: int(info["narSize"]) for info in infos}
+        """All that `path` needs and itself, with the bytes of each; `path` may be a link to it."""
+        try:
+            ran = self._run(*self._version().path_info(path), within=LOOK)
+        except CommandFailed as failed:
+            raise _trouble(
+                failed, f"the closure of {path} cannot be read", "closure-unreadable"
+            ) from None
+        return sizes(ran.raw)
 
     def set_profile(self, profile: Path, system: Path) -> None:
         """The profile's newest generation is `system`."""
@@ -101,11 +126,16 @@ class Nix:
 
     def version(self) -> str:
         """Such as `2.18.1`; raises when there is no nix."""
-        return self._run("--version").out.strip().rpartition(" ")[-1]
+        return self._version().text
 
     def has_flakes(self) -> bool:
         """Whether the experimental features can be had."""
         return self._run("flake", "--help", accept=(0, 1)).exit_code == 0
+
+    def _version(self) -> NixVersion:
+        if not self._known:
+            self._known.append(NixVersion(self._run("--version").out))
+        return self._known[0]
 
     def _run(
         self,
@@ -113,8 +143,11 @@ class Nix:
         cwd: Path | None = None,
         within: timedelta = QUICK,
         accept: Sequence[int] = (0,),
+        reads: Reader | None = None,
     ) -> Ran:
-        return self._call("nix", *FEATURES, *words, cwd=cwd, within=within, accept=accept)
+        return self._call(
+            "nix", *FEATURES, *words, cwd=cwd, within=within, accept=accept, reads=reads
+        )
 
     def _call(
         self,
@@ -122,6 +155,7 @@ class Nix:
         cwd: Path | None = None,
         within: timedelta = QUICK,
         accept: Sequence[int] = (0,),
+        reads: Reader | None = None,
     ) -> Ran:
         options = [word for key, value in self.options.items() for word in ("--option", key, value)]
         return self.shell.run(
@@ -132,6 +166,7 @@ class Nix:
             within=within,
             accept=accept,
             quiet=True,
+            reads=reads,
         )
 
 

@@ -27,7 +27,7 @@ import sh
 from hive.adapters.halt import Halt, Program
 from hive.adapters.interrupts import Interrupts
 from hive.adapters.locks import Locks
-from hive.adapters.pipes import Lines, Pump, readable, source
+from hive.adapters.pipes import Lines, Pump, Reader, readable, source
 from hive.adapters.processes import become_a_child_of, die_together, end_session, wait_for_exit
 from hive.errors import (
     TAIL_LINES,
@@ -95,8 +95,12 @@ class Shell(Protocol):
         within: timedelta = QUICK,
         accept: Collection[int] = (0,),
         quiet: bool = False,
+        reads: Reader | None = None,
     ) -> Ran:
-        """Run it to its end. `quiet`: its stdout is for us, not for the log."""
+        """Run it to its end. `quiet`: its stdout is for us, not for the log.
+
+        `reads`: its stderr is for us, and in the log and in `tail` is what the reader makes of it.
+        """
         ...
 
     def find(self, program: str) -> Path | None:
@@ -126,6 +130,7 @@ class LocalShell:
         within: timedelta = QUICK,
         accept: Collection[int] = (0,),
         quiet: bool = False,
+        reads: Reader | None = None,
     ) -> Ran:
         self.halt.check()
         words = tuple(str(word) for word in argv)
@@ -135,7 +140,7 @@ class LocalShell:
         program = _found(words[0], listed)
         start = _Start(program, words, listed, _folder(cwd), self.locks, self.halt)
         out = Lines(None if quiet else voice.of(Stream.OUT), keep=True)
-        err = Lines(voice.of(Stream.ERR), keep=False)
+        err = Lines(voice.of(Stream.ERR), keep=False, reads=reads)
         code = _heard(start, stdin, within, out, err)
         return Ran(words, code, out.raw, err.tail).accepted(accept)
 

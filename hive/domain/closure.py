@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from typing_extensions import override
+
 _HASHED: Final = re.compile(r"[0-9a-z]{32}-(.+)", re.DOTALL)
 _VERSIONED: Final = re.compile(r"(.+?)-([0-9].*)", re.DOTALL)
 _OUTPUT: Final = re.compile(
@@ -66,6 +68,7 @@ class Package:
             "rebuilt": self.is_rebuilt,
         }
 
+    @override
     def __str__(self) -> str:
         """Such as `openssl: 3.0.9 → 3.0.11, +12.0 KiB`."""
         grown = f", {signed(self.growth)}" if self.growth else ""
@@ -108,6 +111,7 @@ class ClosureDifference:
         packages = (*self.added, *self.removed, *self.changed)
         return map(str, sorted(packages, key=lambda package: package.name))
 
+    @override
     def __str__(self) -> str:
         """Such as `1 added, 2 changed, 3 rebuilt; 1.2 GiB, +12.0 KiB`."""
         rebuilt = sum(package.is_rebuilt for package in self.changed)

@@ -29,17 +29,24 @@ def inputs_of(source: Source) -> dict[str, dict[str, Value]]:
     return {name: value for name, value in found.items() if isinstance(value, dict)}
 
 
-def locked(places: Places, source: Source, above: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The complete graph of `source`, beginning with what its own lock file says."""
+def locked(
+    places: Places, source: Source, above: tuple[str, ...] = (), *, anew: str | None = None
+) -> dict[str, Any]:
+    """The complete graph of `source`, beginning with what its own lock file says.
+
+    `anew`: the input that is locked again, whatever the file says of it.
+    """
     if source.path in above:
         raise NixError(f"input '{source.path}' is part of a cycle")
     old = source.json(NAME) or EMPTY
-    return _Graph(places, old, (*above, source.path)).of(inputs_of(source))
+    return _Graph(places, old, (*above, source.path), anew).of(inputs_of(source))
 
 
 class _Graph:
-    def __init__(self, places: Places, old: dict[str, Any], above: tuple[str, ...]) -> None:
-        self.places, self.old, self.above = places, old, above
+    def __init__(
+        self, places: Places, old: dict[str, Any], above: tuple[str, ...], anew: str | None
+    ) -> None:
+        self.places, self.old, self.above, self.anew = places, old, above, anew
         self.nodes: dict[str, Any] = {}
 
     def of(self, inputs: dict[str, dict[str, Value]]) -> dict[str, Any]:
@@ -48,6 +55,8 @@ class _Graph:
         for name, said in inputs.items():
             if "follows" in said:
                 chosen[name] = str(said["follows"]).split("/")
+            elif name == self.anew:
+                continue
             elif isinstance(known.get(name), str) and self._is_same(known[name], said):
                 chosen[name] = self._keep(known[name])
         for name, said in inputs.items():

@@ -95,7 +95,8 @@ class Nix:
         """The flake's lock, complete; written down where that is possible and allowed."""
         modules.check_syntax(source)
         old = source.json(lockfile.NAME)
-        graph = lockfile.locked(self.places, source)
+        anew = self.options.get("--update-input")
+        graph = lockfile.locked(self.places, source, anew=anew)
         if graph == (old or lockfile.EMPTY):
             return graph
         may_write = "--no-write-lock-file" not in self.options

@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from typing_extensions import override
 
 from hive.adapters import shell as door
 from hive.adapters.clock import SystemClock, wait_until
@@ -70,6 +71,7 @@ def shell(request: pytest.FixtureRequest, log: Log) -> Shell:
     fake.on("echo hello", out="hello\n").on("printf 'a\\nb'", out="a\nb")
     fake.on("sh -c 'echo oh no >&2; exit 3'", err="oh no\n", exit_code=3)
     fake.on("sh -c 'echo oh out; exit 3'", out="oh out\n", exit_code=3)
+    fake.on("sh -c 'seq 3 >&2; echo out; exit 3'", out="out\n", err="1\n2\n3\n", exit_code=3)
     fake.on("sh -c 'seq 50 >&2'", err="".join(f"{n}\n" for n in range(1, 51)))
     return fake.on("printf '\\377\\000x\\n'", out=b"\xff\0x\n")
 
@@ -137,6 +139,41 @@ def test_an_accepted_exit_is_an_answer(shell: Shell) -> None:
 def test_the_last_twenty_lines_of_the_complaints_are_kept(shell: Shell) -> None:
     ran = shell.run("sh", "-c", "seq 50 >&2")
     assert ran.tail.splitlines() == [str(n) for n in range(31, 51)]
+
+
+class Reader:
+    """Drops 1, says two lines for 2 and something hostile for 3."""
+
+    def read(self, line: str) -> list[str]:
+        return {"1": [], "2": ["two", "lines"]}.get(line, ["half \ud800 and \0"])
+
+    def idle(self) -> list[str]:
+        return ["idle"]
+
+
+class Breaking(Reader):
+    @override
+    def read(self, line: str) -> list[str]:
+        if line == "2":
+            raise ValueError(line)
+        return [f"read {line}"]
+
+
+def test_a_reader_has_the_say_over_what_is_told_and_kept(shell: Shell, log: Log) -> None:
+    with pytest.raises(CommandFailed) as failed:
+        shell.run("sh", "-c", "seq 3 >&2; echo out; exit 3", reads=Reader())
+    said = ["two", "lines", "half \\ud800 and \\x00"]
+    assert log.of(Stream.ERR) == said
+    assert failed.value.tail == "\n".join(said)
+    assert log.of(Stream.OUT) == ["out"]
+
+
+def test_a_reader_that_raises_is_asked_no_more(
+    shell: Shell, log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    shell.run("sh", "-c", "seq 3 >&2; echo out; exit 3", reads=Breaking(), accept=(3,))
+    assert log.of(Stream.ERR) == ["read 1", "2", "3"]
+    assert caplog.text.count("pipes.reader-raised") == 1
 
 
 def test_bytes_that_are_no_text_are_kept_raw_and_told_escaped(shell: Shell, log: Log) -> None:
@@ -371,6 +408,29 @@ def test_a_long_line_is_cut_between_characters(local: LocalShell, log: Log) -> N
     local.run("cat", stdin=text.encode())
     assert "".join(log.of(Stream.OUT)) == text
     assert all(len(line.encode()) <= PIECE for line in log.of(Stream.OUT))
+
+
+def test_a_reader_is_asked_for_what_it_held_back_when_the_program_falls_silent(
+    local: LocalShell, log: Log
+) -> None:
+    local.run("sh", "-c", "echo 2 >&2; sleep 1.5", reads=Reader())
+    assert log.of(Stream.ERR) == ["two", "lines", "idle"]
+
+
+def test_a_reader_gets_a_long_line_whole_and_it_is_told_in_pieces(
+    local: LocalShell, log: Log
+) -> None:
+    read: list[int] = []
+
+    class Whole(Reader):
+        @override
+        def read(self, line: str) -> list[str]:
+            read.append(len(line))
+            return [line]
+
+    local.run("sh", "-c", "head -c 200000 /dev/zero | tr '\\0' x >&2; echo >&2", reads=Whole())
+    assert read == [200_000]
+    assert max(map(len, log.of(Stream.ERR))) == PIECE
 
 
 def test_a_log_that_raises_does_not_stop_the_program(caplog: pytest.LogCaptureFixture) -> None:

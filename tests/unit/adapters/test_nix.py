@@ -22,9 +22,11 @@ LINK = Path("/roots/alice/key")
 WANTED = f'{META}?rev={REV}#nixosConfigurations."alice".config.system.build.toplevel'
 BUILDING = (
     f"{FLAKES} build --out-link {LINK} --json --no-update-lock-file '{WANTED}'"
-    " --option eval-cache false --print-build-logs"
+    " --option eval-cache false --log-format internal-json -v"
 )
 LOCKING = f"{FLAKES} flake lock path:/"
+VERSION = f"{FLAKES} --version"
+SYSTEM = "/nix/store/y9fhppdxymdjf800f1djlbvs8m3l6502-nixos-system-alice-23.05"
 METADATA = f"{FLAKES} flake metadata --json path:/base"
 Act = Callable[[Nix], object]
 TRIES: dict[str, tuple[str, Act]] = {
@@ -55,6 +57,39 @@ def test_a_lock_is_filled_in_its_own_folder() -> None:
     shell = FakeShell().on(LOCKING)
     Nix(shell).lock(HERE)
     assert (shell.asked[0].cwd, shell.asked[0].within) == (HERE, LOCK)
+
+
+NIXES = ("2.8", "2.26", "2.34", "lix-2.93")
+
+
+@pytest.mark.parametrize("nix", NIXES)
+def test_a_closure_is_read_with_every_nix_whose_version_is_asked_once(nix: str) -> None:
+    golden = json.loads((GOLDEN / f"nix-{nix}.json").read_text())
+    shell = FakeShell().on(VERSION, out=golden["version"])
+    asked = f"{FLAKES} {golden['path_info']['words']}"
+    shell.on(asked, out=json.dumps(golden["path_info"]["said"]))
+    adapter = Nix(shell)
+    for _ in range(2):
+        assert adapter.closure(Path(SYSTEM))[SYSTEM] == 248
+    assert shell.ran == [shlex.join(shlex.split(line)) for line in (VERSION, asked, asked)]
+
+
+@pytest.mark.parametrize("nix", NIXES)
+def test_one_input_is_locked_anew_with_every_nix(nix: str) -> None:
+    golden = json.loads((GOLDEN / f"nix-{nix}.json").read_text())
+    words = golden["update_input"].replace("path:/meta", "path:/")
+    shell = FakeShell().on(VERSION, out=golden["version"]).on(f"{FLAKES} {words}")
+    Nix(shell).update_input(HERE, "other")
+    assert (shell.asked[-1].cwd, shell.asked[-1].within) == (HERE, LOCK)
+
+
+def test_a_path_that_is_not_in_the_store_has_no_closure() -> None:
+    shell = FakeShell().on(VERSION, out="nix (Nix) 2.8.0\n")
+    words = "path-info --recursive --json --size /x"
+    shell.on(f"{FLAKES} {words}", exit_code=1, err="error: path '/x' is not valid\n")
+    error = raised(lambda nix: nix.closure(Path("/x")), shell)
+    assert (type(error), error.code) == (Refused, "closure-unreadable")
+    assert error.message == "the closure of /x cannot be read: path '/x' is not valid"
 
 
 def test_a_profile_is_set_to_a_path() -> None:
@@ -155,6 +190,43 @@ def test_every_recorded_error_is_the_agents_and_is_told(name: str) -> None:
     assert (type(error), error.code) == (Refused, "build-failed")
     words = said.splitlines()[0].removeprefix("error: ")
     assert error.message == f"alice does not build: {words}"
+
+
+def messages(said: str, level: int = 0) -> str:
+    """As nix says it with `--log-format internal-json`: coloured, and in one event."""
+    coloured = said.replace("error:", "\x1b[31;1merror:\x1b[0m")
+    return f"@nix {json.dumps({'action': 'msg', 'level': level, 'msg': coloured})}\n"
+
+
+@pytest.mark.parametrize("name", json.loads((GOLDEN / "nix-errors.json").read_text()))
+def test_every_recorded_error_is_found_among_nixs_events_too(name: str) -> None:
+    said = json.loads((GOLDEN / "nix-errors.json").read_text())[name]
+    command, act = TRIES["build-failed"]
+    events = '@nix {"action":"start","id":1,"type":102}\n' + messages(said)
+    error = raised(act, FakeShell().on(command, exit_code=1, err=events))
+    assert (type(error), error.code) == (Refused, "build-failed")
+    words = said.splitlines()[0].removeprefix("error: ")
+    assert error.message == f"alice does not build: {words}"
+
+
+def test_the_worlds_trouble_is_found_among_nixs_events_too() -> None:
+    command, act = TRIES["build-failed"]
+    said = messages("error: writing to file: No space left on device")
+    error = raised(act, FakeShell().on(command, exit_code=1, err=said))
+    assert (type(error), error.code) == (Transient, "disk-full")
+
+
+def test_a_recorded_build_that_failed_is_told_and_refused() -> None:
+    lines: list[str] = []
+    shell = FakeShell(lambda _, line: lines.append(line))
+    command, act = TRIES["build-failed"]
+    said = (GOLDEN / "nix-build-failed.txt").read_text()
+    error = raised(act, shell.on(command, exit_code=1, err=said))
+    assert (type(error), error.code) == (Refused, "build-failed")
+    assert "dependencies of derivation" in error.message
+    assert "\x1b" not in error.message
+    assert "broken> trying" in lines
+    assert "@nix" not in "".join(lines)
 
 
 @pytest.mark.parametrize("tried", TRIES.values(), ids=TRIES)
