@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from hive.adapters.files import NEW, fill, in_the_way, told
+from hive.adapters.wipe import nothing, wipe
 from hive.errors import Fault
 
 LIMIT = 1 << 20
@@ -101,6 +102,18 @@ class Beneath:
                     os.unlink(beside, dir_fd=parent)
                 raise
             os.fsync(parent)
+
+    def wipe(self, path: str, check: Callable[[], None] = nothing) -> None:
+        """Remove the folder and all in it; absent is fine. What `check` raises ends it midway.
+
+        `Refused` before anything is removed where something is mounted in it.
+        """
+        with (
+            told(self.root / path),
+            suppress(FileNotFoundError),
+            self._beside(path) as (parent, name),
+        ):
+            wipe(parent, name, self.root / path, check)
 
     def take_in(self, source: Path, path: str) -> None:
         """Rename a folder of hive's own to `path`, which must be absent or an empty folder."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from hive.adapters.wipe import wipe
 from hive.errors import HiveError, Refused, Transient
 
 ANY = "surrogateescape"
@@ -119,10 +119,15 @@ class Files:
 
     def wipe(self, folder: Path) -> None:
         """Remove a folder and all in it, following no link; absent is fine."""
-        with told(), suppress(FileNotFoundError):
-            if folder.is_symlink():
-                raise in_the_way(folder, "is a link, not a folder")
-            shutil.rmtree(folder)
+        with told(folder):
+            try:
+                parent = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                return
+            try:
+                wipe(parent, folder.name, folder)
+            finally:
+                os.close(parent)
 
     def link(self, path: Path) -> Path | None:
         """Where a symbolic link points, not followed further; None where there is no link."""
