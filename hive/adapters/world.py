@@ -10,6 +10,7 @@ from hive.adapters.clock import Clock
 from hive.adapters.containers import Containers
 from hive.adapters.files import Files
 from hive.adapters.git import Git
+from hive.adapters.hostile import HostileRepo
 from hive.adapters.http import Http
 from hive.adapters.locks import Locks
 from hive.adapters.nix import Nix
@@ -39,6 +40,10 @@ class World:
     def agents(self) -> Beneath:
         """The folder of all agents' homes: what lies below is hostile."""
         return Beneath(self.layout.agents)
+
+    def proposed(self, agent: AgentName) -> HostileRepo:
+        """What the manager wrote of the agent."""
+        return HostileRepo(self.agents(), f"{agent}/config")
 
     def scratch(self, agent: AgentName, what: str) -> Path:
         """An empty folder for things in the making; wiped with each attempt."""
