@@ -216,10 +216,7 @@ class Git:
             _show_plainly(repo)
             fetch = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules")
             where = ("--update-head-ok", "--no-write-fetch-head", "--", scratch / ".git")
-            try:
-                self._run(repo, *fetch, *where, *refspecs, within=FETCH, env=ON_A_COPY)
-            except CommandFailed as failed:
-                raise _broken(failed, source) from None
+            self._read(source, repo, *fetch, *where, *refspecs)
 
     def resolve(self, source: HostileRepo, prefix: str, *, scratch: Path) -> Rev:
         """The one commit whose id begins with these 7 to 40 hex digits; names mean nothing."""
@@ -237,20 +234,28 @@ class Git:
         files.wipe(scratch)
         try:
             source.copy(scratch, self.check)
-            yield self._weighed(scratch)
+            yield self._weighed(source, scratch)
         finally:
             files.wipe(scratch)
 
-    def _weighed(self, copy: Path) -> weight.Objects:
+    def _weighed(self, source: HostileRepo, copy: Path) -> weight.Objects:
         every = ("cat-file", "--batch-all-objects", f"--batch-check={weight.FORMAT}")
-        found = weight.objects(self._run(copy, *every, within=FETCH, env=ON_A_COPY).raw)
+        found = weight.objects(self._read(source, copy, *every).raw)
         weight.expect_light(found)
         if trees := weight.heavy_trees(found):
             asked = "".join(f"{name}\n" for name in trees).encode()
-            batch = ("cat-file", "--batch", "--buffer")
-            ran = self._run(copy, *batch, stdin=asked, within=FETCH, env=ON_A_COPY)
+            ran = self._read(source, copy, "cat-file", "--batch", "--buffer", stdin=asked)
             weight.expect_showable(ran.raw, found)
         return found
+
+    def _read(
+        self, source: HostileRepo, repo: Path, *words: str | Path, stdin: bytes | None = None
+    ) -> Ran:
+        """By a git that reads the copy of `source`; what it cannot take is the source's fault."""
+        try:
+            return self._run(repo, *words, stdin=stdin, within=FETCH, env=ON_A_COPY)
+        except CommandFailed as failed:
+            raise _broken(failed, source) from None
 
     def move(self, repo: Path, *moves: RefMove) -> None:
         """All of these, or none."""
@@ -321,7 +326,11 @@ def _broken(failed: CommandFailed, source: HostileRepo) -> HiveError:
     last = failed.tail.strip().splitlines()[-1:] or ["git does not say why"]
     if "attempting to allocate" in failed.tail:
         return weight.too_large(f"{source.home} unpacks to too much: {last[0]}")
-    if failed.exit_code == 128 or "shallow" in failed.tail:
+    passes = failed.exit_code < 0 or "signal 9" in failed.tail  # the kernel was out of memory
+    is_rejected = (
+        "[rejected]" in failed.tail and "shallow" not in failed.tail
+    )  # our own ref's doing
+    if not passes and not is_rejected:
         return Refused(
             f"{source.home} cannot be fetched: {last[0]}",
             code="unsafe-repo",

@@ -3,7 +3,9 @@
 git follows links, alternates and `gitdir:` files wherever they lead, and whoever writes a repo can
 change it under git's hands. So hive copies what a fetch needs, and no more, into a repo of its own:
 branches and objects, each reached without following a link and counted as it is read. The config,
-the hooks, grafts, replaced objects and whatever makes git quicker stay behind.
+the hooks, grafts, replaced objects and whatever makes git quicker stay behind. So does `shallow`: a
+fetch from a shallow repo says that all is well, and brings no branch. Without it git misses the
+rest of the history, and says so.
 """
 
 from __future__ import annotations
@@ -127,7 +129,6 @@ class _Copy:
         (self._to / "HEAD").write_text("ref: refs/heads/main\n")
         # Before the objects, of which there are only ever more.
         self._copy_heads(home)
-        self._copy_shallow(home)
         with suppress(FileNotFoundError), self._folder(home, "objects") as objects:
             self._copy_loose(objects)
             # After the loose ones, which vanish when they are packed.
@@ -181,12 +182,6 @@ class _Copy:
                         self._read_heads(below, f"{at}/{name}", said)
                 else:
                     said[f"{at}/{name}"] = self._text(folder, name, LINE, at).strip()
-
-    def _copy_shallow(self, home: int) -> None:
-        """Where history ends; git takes none of it that would end there."""
-        ends = [line for line in self._text(home, "shallow", LIST).split() if ID.fullmatch(line)]
-        if ends:
-            (self._to / "shallow").write_text("".join(f"{rev}\n" for rev in ends))
 
     # Objects.
 

@@ -343,7 +343,7 @@ def many_names_of_one_file(scene: Scene) -> None:
 @hostile("too-large")
 def folders_in_folders(scene: Scene) -> None:
     one = scene.tree(("100644", b"f", scene.store("blob", b"x")))
-    for _ in range(5000):
+    for _ in range(300):
         one = scene.tree(("40000", b"d", one))
     scene.commit(one)
 
@@ -424,7 +424,18 @@ def a_file_that_is_not_what_its_name_says(scene: Scene) -> None:
 @hostile()
 def odd_names_of_branches(scene: Scene) -> None:
     rev = main_of(scene.repo)
-    names = ("../../x", "a b", "-x", "--upload-pack=x", "a..b", "a.lock", ".a", "a@{1}", "x:y", "é")
+    names: tuple[str, ...] = (
+        "../../x",
+        "a b",
+        "-x",
+        "--upload-pack=x",
+        "a..b",
+        "a.lock",
+        ".a",
+        "a@{1}",
+        "x:y",
+        "é",
+    )
     names += ("../heads/main", "/etc/x", "a//b", "a/", "a\x01", "a\\b", "x" * 5000)
     lines = "".join(f"{rev} refs/heads/{name}\n" for name in names)
     lines += f"{rev} /etc/passwd\n{rev} HEAD\n{rev} config\n{rev}\n^{rev}\n\0\n"
@@ -445,6 +456,7 @@ def replaced_objects(scene: Scene) -> None:
     scene.main.write_text(f"{rev}\n")
     by_hand(scene.repo, "replace", rev, evil)
     by_hand(scene.repo, "pack-refs", "--all")
+    scene.main.write_text(f"{rev}\n")
 
 
 @hostile()
@@ -503,7 +515,7 @@ def refs_in_a_reftable(scene: Scene) -> None:
     scene.main.unlink()
 
 
-@hostile("no-such-ref")
+@hostile("no-such-ref", "unsafe-repo")
 def no_objects(scene: Scene) -> None:
     (scene.git / "objects").rename(scene.repo / "mine")
 
