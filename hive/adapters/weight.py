@@ -17,7 +17,9 @@ OBJECT: Final = 1 << 26
 """Bytes of one object."""
 UNPACKED = 1 << 32
 """Bytes of all objects."""
-TREES = 1 << 27
+TREE: Final = 1 << 23
+"""Bytes of one tree: hive takes it apart."""
+TREES = 1 << 26
 """Bytes of all trees."""
 SHOWN = 1 << 30
 """Bytes of the files of one commit, and of their paths."""
@@ -64,9 +66,9 @@ def objects(raw: bytes) -> dict[str, Stored]:
 
 def expect_light(found: Objects) -> None:
     """Raises `Refused` where one object, or all together, would be too large."""
-    name, largest = max(found.items(), key=lambda item: item[1].size, default=("", Stored("", 0)))
-    if largest.size > OBJECT:
-        raise too_large(f"the {largest.kind} {name} has {largest.size} bytes")
+    for name, one in found.items():
+        if one.size > (TREE if one.kind == "tree" else OBJECT):
+            raise too_large(f"the {one.kind} {name} has {one.size} bytes")
     if sum(one.size for one in found.values()) > UNPACKED:
         raise too_large(f"the objects have more than {UNPACKED} bytes")
     if sum(one.size for one in found.values() if one.kind == "tree") > TREES:
@@ -102,7 +104,7 @@ def _show(name: str, trees: Mapping[str, bytes], found: Objects, shown: dict[str
             way.pop()
             continue
         entries = list(_entries(trees[here]))
-        below = [one for _, one in entries if one in trees and one not in shown]
+        below = {one for _, one in entries if one in trees and one not in shown}
         if below and here not in entered:
             entered.add(here)
             way += below

@@ -99,7 +99,7 @@ class _Wipe:
                     self._enter(level, entry.name)
                 else:
                     unlink = partial(os.unlink, entry.name, dir_fd=level.handle)
-                    _unsealing(unlink, level.handle, entry.name, self._named(entry.name))
+                    self._do(unlink, level.handle, entry.name)
 
     def _leave(self, level: _Level) -> None:
         """Up, when it is empty; else through it again: of what was made or lifted meanwhile."""
@@ -142,21 +142,31 @@ class _Wipe:
         top = self._levels[0]
         fresh = f".hive-{secrets.token_hex(16)}"
         rename = partial(os.rename, name, fresh, src_dir_fd=level.handle, dst_dir_fd=top.handle)
-        _unsealing(rename, level.handle, name, self._named(name))
+        self._do(rename, level.handle, name)
         top.passes = 0
 
     def _removed(self, parent: int, name: str) -> bool:
         """The folder, if it is empty."""
         try:
-            remove = partial(os.rmdir, name, dir_fd=parent)
-            _unsealing(remove, parent, name, self._named(name))
+            self._do(partial(os.rmdir, name, dir_fd=parent), parent, name)
         except OSError as error:
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
                 return False
             raise
         return True
 
+    def _do(self, act: Callable[[], None], parent: int, name: str) -> None:
+        """Once more without `chattr +i` and `+a` where the kernel does not permit it."""
+        try:
+            act()
+        except PermissionError:
+            if parent != self._parent:  # that one stays, and so does its seal
+                _unseal(parent, self._named(name).parent)
+            _unseal_entry(name, parent, self._named(name))
+            act()
+
     def _named(self, name: str) -> Path:
+        """For messages; what was lifted has the name that it was given."""
         return self._at.joinpath(*(level.name for level in self._levels[1:]), name)
 
 
@@ -185,21 +195,16 @@ def _looked_at(name: str, parent: int) -> Iterator[str]:
         os.close(look)
 
 
-def _unsealing(act: Callable[[], None], parent: int, name: str, at: Path) -> None:
-    """Does it; once more without `chattr +i` and `+a` where the kernel does not permit it."""
-    try:
-        act()
-    except PermissionError:
-        _unseal(parent, at.parent)
-        with suppress(OSError), _looked_at(name, parent) as found:
-            mode = os.stat(found).st_mode  # noqa: PTH116
-            if stat.S_ISREG(mode) or stat.S_ISDIR(mode):  # pipes and devices are not opened
-                handle = os.open(found, OPEN)
-                try:
-                    _unseal(handle, at)
-                finally:
-                    os.close(handle)
-        act()
+def _unseal_entry(name: str, parent: int, at: Path) -> None:
+    with suppress(OSError), _looked_at(name, parent) as found:
+        mode = os.stat(found).st_mode  # noqa: PTH116
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # pipes and devices are not opened
+            return
+        handle = os.open(found, OPEN)
+        try:
+            _unseal(handle, at)
+        finally:
+            os.close(handle)
 
 
 def _unseal(handle: int, at: Path) -> None:

@@ -320,6 +320,58 @@ def a_file_that_claims_to_be_small(scene: Scene) -> None:
     scene.commit(scene.tree(("100644", b"file", one)))
 
 
+@hostile("too-large", "unsafe-repo")
+def a_file_made_from_a_huge_one_that_no_index_names(scene: Scene) -> None:
+    """Nobody hears of the base of a delta before git unpacks it: there git's own limit holds."""
+    size = 300 << 20
+    result = b"x" * 100
+    delta = _number(size) + _number(len(result)) + bytes([len(result)]) + result
+    pack = bytearray(b"PACK" + struct.pack(">II", 2, 2))
+    pack += _head(3, size)
+    packer = zlib.compressobj(1)
+    pack += b"".join(packer.compress(bytes(1 << 20)) for _ in range(300)) + packer.flush()
+    at = len(pack)
+    pack += _head(6, len(delta)) + _far(at - 12) + zlib.compress(delta)
+    name = hashlib.sha1(b"blob 100\0" + result, usedforsecurity=False).hexdigest()
+    _save(scene, bytes(pack), {name: at})
+    scene.commit(scene.tree(("100644", b"file", name)))
+
+
+def _number(value: int) -> bytes:
+    """Seven bits at a time, the lowest first."""
+    low, high = value & 0x7F, value >> 7
+    return bytes([low | 0x80]) + _number(high) if high else bytes([low])
+
+
+def _head(kind: int, size: int) -> bytes:
+    low, high = kind << 4 | size & 0xF, size >> 4
+    return bytes([low | 0x80]) + _number(high) if high else bytes([low])
+
+
+def _far(back: int) -> bytes:
+    """How far back the base of a delta is."""
+    said = [back & 0x7F]
+    while back := back >> 7:
+        back -= 1
+        said.insert(0, back & 0x7F | 0x80)
+    return bytes(said)
+
+
+def _save(scene: Scene, pack: bytes, names: dict[str, int]) -> None:
+    """The pack, and an index of just these names; so git counts as many objects in each."""
+    (name,) = names
+    pack = pack[:8] + struct.pack(">I", len(names)) + pack[12:]
+    end = hashlib.sha1(pack, usedforsecurity=False).digest()
+    first = int(name[:2], 16)
+    fan = b"".join(struct.pack(">I", int(n >= first)) for n in range(256))
+    index = b"\xfftOc" + struct.pack(">I", 2) + fan + bytes.fromhex(name) + bytes(4)
+    index += struct.pack(">I", names[name]) + end
+    index += hashlib.sha1(index, usedforsecurity=False).digest()
+    at = scene.git / "objects" / "pack" / f"pack-{end.hex()}.pack"
+    at.write_bytes(pack + end)
+    at.with_suffix(".idx").write_bytes(index)
+
+
 @hostile("too-large")
 def a_tree_that_holds_another_many_times_over_and_over(scene: Scene) -> None:
     one = scene.tree(("100644", b"f", scene.store("blob", b"x")))

@@ -20,7 +20,6 @@ from hive.errors import CommandFailed, HiveError, ProgramMissing, Refused, Trans
 from tests.contract import ground
 
 SHELL = LocalShell({"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2])})
-AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may do this")
 BIND = 4096
 DETACH = 2
 
@@ -301,6 +300,18 @@ def test_a_seal_deep_down_is_cleared_too(home: Path, wiping: Wipe) -> None:
     (bottom / "file").write_text("")
     for path in (bottom / "file", bottom, *list(bottom.parents)[: 2 * wipe.DEEP]):
         sealed(path, "+i")
+    wiping(home)
+    assert not home.exists()
+
+
+def test_the_seal_of_the_folder_around_is_not_cleared(home: Path, wiping: Wipe) -> None:
+    (home / "file").write_text("")
+    sealed(home.parent, "+i")
+    try:
+        assert code(wiping, home) == "not-permitted"
+        assert home.exists()
+    finally:
+        SHELL.run("chattr", "-i", home.parent)
     wiping(home)
     assert not home.exists()
 
