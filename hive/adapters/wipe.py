@@ -54,6 +54,9 @@ def wipe(parent: int, name: str, at: Path, check: Callable[[], None] = nothing) 
     try:
         _expect_no_mount(parent, top, at)
         _Wipe(parent, at, levels, check).all()
+        with suppress(FileNotFoundError):
+            os.stat(name, dir_fd=parent, follow_symlinks=False)
+            raise _filled(at)  # it was moved away, and something else put there
     finally:
         for level in levels:
             level.close()
@@ -116,11 +119,7 @@ class _Wipe:
     def _again(self, level: _Level) -> None:
         level.again()
         if level.passes > PASSES:
-            raise Transient(
-                f"{self._at} is being written while it is removed",
-                code="in-use",
-                hint="stop whoever writes there, then run it again",
-            )
+            raise _filled(self._at)
 
     def _enter(self, level: _Level, name: str) -> None:
         if self._removed(level.handle, name):
@@ -239,6 +238,14 @@ def _expect_no_mount(parent: int, top: int, at: Path) -> None:
         point = re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), line.split()[4])
         if point == here or point.startswith(here + b"/"):
             raise _mounted(at / os.fsdecode(point[len(here) + 1 :]))
+
+
+def _filled(at: Path) -> Transient:
+    return Transient(
+        f"{at} is being written while it is removed",
+        code="in-use",
+        hint="stop whoever writes there, then run it again",
+    )
 
 
 def _mounted(at: Path) -> Refused:

@@ -352,6 +352,22 @@ def test_a_link_swapped_in_at_that_very_moment_leads_nowhere(
     assert not home.exists()
 
 
+def test_what_takes_the_place_of_the_folder_is_told(home: Path, kept: Path, wiping: Wipe) -> None:
+    """Its owner moves it away, and a link to where hive should go instead."""
+    (home / "file").write_text("")
+    real = os.unlink
+
+    def swapping(name: str, *, dir_fd: int) -> None:
+        real(name, dir_fd=dir_fd)
+        home.rename(home.with_name("aside"))
+        home.symlink_to(kept)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "unlink", swapping)
+        assert code(wiping, home) == "in-use"
+    assert home.is_symlink()
+
+
 def test_a_folder_that_is_filled_without_end_is_left(
     home: Path, wiping: Wipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
