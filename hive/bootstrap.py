@@ -71,7 +71,7 @@ def host(settings: Settings, env: Mapping[str, str], database: Database) -> Host
         return World(
             layout=layout,
             files=files,
-            git=Git(shell, settings.git),
+            git=Git(shell, settings.git, halt.check),
             nix=Nix(shell, settings.nix_options, settings.nix_env),
             containers=Containers(shell, files, layout, settings.nix_env),
             systemd=Systemd(shell, halting),

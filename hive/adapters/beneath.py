@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from hive.adapters.files import NEW, fill, in_the_way, told
+from hive.adapters.wipe import nothing, wipe
 from hive.errors import Fault
 
 LIMIT = 1 << 20
@@ -28,11 +29,10 @@ class Beneath:
     @contextmanager
     def _inside(self, folder: PurePosixPath) -> Iterator[int]:
         """A descriptor of `folder`, reached without following a link."""
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-        handle = os.open(self.root, flags)
+        handle = open_folder(self.root)
         try:
             for part in folder.parts:
-                below = os.open(part, flags, dir_fd=handle)
+                below = open_folder(part, handle)
                 os.close(handle)
                 handle = below
             yield handle
@@ -52,12 +52,22 @@ class Beneath:
         with self._inside(at.parent) as parent:
             yield parent, at.name
 
+    @contextmanager
+    def folder(self, path: str) -> Iterator[int]:
+        """A descriptor of the folder at `path`. Raises OSError as the file system does."""
+        with self._beside(path) as (parent, name):
+            handle = open_folder(name, parent)
+        try:
+            yield handle
+        finally:
+            os.close(handle)
+
     def _mode(self, path: str) -> int | None:
         """Of what is at `path`, be it a link; None where nothing is."""
         with told(self.root / path):
             try:
                 with self._beside(path) as (parent, name):
-                    return _mode_of(name, parent)
+                    return mode_of(name, parent)
             except (FileNotFoundError, NotADirectoryError):
                 return None
 
@@ -86,14 +96,14 @@ class Beneath:
 
     def read(self, path: str) -> bytes | None:
         """A regular file's bytes; None where there is none. Pipes and devices are not opened."""
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         with told(self.root / path):
             try:
                 with self._beside(path) as (parent, name):
-                    _expect_file(_mode_of(name, parent), self.root / path)
-                    handle = os.open(name, flags, dir_fd=parent)
+                    handle = open_file(name, parent)
             except (FileNotFoundError, NotADirectoryError):
                 return None
+            if handle is None:
+                raise in_the_way(self.root / path, "is not a regular file")
             return _read(handle, self.root / path)
 
     def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
@@ -111,15 +121,17 @@ class Beneath:
                 raise
             os.fsync(parent)
 
-    def wipe(self, path: str) -> None:
-        import shutil
+    def wipe(self, path: str, check: Callable[[], None] = nothing) -> None:
+        """Remove the folder and all in it; absent is fine. What `check` raises ends it midway.
 
+        `Refused` before anything is removed where something is mounted in it.
+        """
         with (
             told(self.root / path),
             suppress(FileNotFoundError),
             self._beside(path) as (parent, name),
         ):
-            shutil.rmtree(name, dir_fd=parent)
+            wipe(parent, name, self.root / path, check)
 
     def take_in(self, source: Path, path: str) -> None:
         """Rename a folder of hive's own to `path`, which must be absent or an empty folder."""
@@ -128,23 +140,31 @@ class Beneath:
             os.fsync(parent)
 
 
-def _mode_of(name: str, parent: int) -> int:
+def open_folder(name: str | Path, parent: int | None = None) -> int:
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.open(name, flags, dir_fd=parent)
+
+
+def open_file(name: str, parent: int) -> int | None:
+    """To read; None where it is no regular file, which is then not opened at all."""
+    look = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        if not stat.S_ISREG(os.fstat(look).st_mode):
+            return None
+        # Just what was looked at, whatever has its name by now.
+        return os.open(f"/proc/self/fd/{look}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    finally:
+        os.close(look)
+
+
+def mode_of(name: str, parent: int) -> int:
     return os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
 
 
-def _expect_file(mode: int, at: Path) -> None:
-    if not stat.S_ISREG(mode):
-        raise in_the_way(at, "is not a regular file")
-
-
 def _read(handle: int, at: Path) -> bytes:
-    """All of it, if it is a file of a sensible size: it may have been swapped since the look."""
-    try:
-        _expect_file(os.fstat(handle).st_mode, at)
-        with os.fdopen(handle, "rb", closefd=False) as file:
-            data = file.read(LIMIT + 1)
-    finally:
-        os.close(handle)
+    """All of it, if it is of a sensible size."""
+    with os.fdopen(handle, "rb") as file:
+        data = file.read(LIMIT + 1)
     if len(data) > LIMIT:
         raise in_the_way(at, f"is larger than {LIMIT} bytes")
     return data

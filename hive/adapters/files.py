@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from hive.adapters.wipe import wipe
 from hive.errors import HiveError, Refused, Transient
 
 ANY = "surrogateescape"
@@ -126,10 +126,15 @@ class Files:
 
     def wipe(self, folder: Path) -> None:
         """Remove a folder and all in it, following no link; absent is fine."""
-        with told(), suppress(FileNotFoundError):
-            if folder.is_symlink():
-                raise in_the_way(folder, "is a link, not a folder")
-            shutil.rmtree(folder)
+        with told(folder):
+            try:
+                parent = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                return
+            try:
+                wipe(parent, folder.name, folder)
+            finally:
+                os.close(parent)
 
     def measured(self, *folders: Path) -> tuple[Measured, ...]:
         """Bytes of each and all in it, and its newest change; no link is followed."""

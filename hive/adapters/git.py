@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
-from hive.adapters import refs, streams
+from hive.adapters import refs, streams, weight
 from hive.adapters.files import ANY, Files, told
-from hive.adapters.hostile import look_through
+from hive.adapters.hostile import HostileRepo
 from hive.adapters.shell import QUICK, Ran, Shell
 from hive.adapters.streams import RefMove
+from hive.adapters.wipe import nothing
 from hive.domain.names import Rev
 from hive.errors import CommandFailed, HiveError, Refused, Transient
 
@@ -63,6 +66,10 @@ ENVIRONMENT = {
     **{f"GIT_CONFIG_KEY_{n}": word.partition("=")[0] for n, word in enumerate(SAFE)},
     **{f"GIT_CONFIG_VALUE_{n}": word.partition("=")[2] for n, word in enumerate(SAFE)},
 }
+ON_A_COPY = ENVIRONMENT | {"GIT_ALLOC_LIMIT": "256m", "GIT_NO_REPLACE_OBJECTS": "1"}
+"""For what reads objects that someone else made: git asks for no more memory than this at once,
+whatever they claim."""
+PREFIX = re.compile(r"[0-9a-f]{7,40}", re.ASCII)
 PLAIN = "* -text -ident !filter !working-tree-encoding\n"
 """Attributes that a fetched tree is shown with, whatever it says: to the letter, or it never looks
 clean. In `.git/info` they outrank the tree's own."""
@@ -77,6 +84,8 @@ class Git:
 
     shell: Shell
     program: str = "git"
+    check: Callable[[], None] = nothing
+    """Asked while hive itself copies a repo; raises to end that."""
     _known: dict[tuple[Rev, str], str | None] = field(default_factory=dict)
     _parents: dict[Rev, Rev | None] = field(default_factory=dict)
     _subjects: dict[tuple[Rev, str], str | None] = field(default_factory=dict)
@@ -153,15 +162,6 @@ class Git:
             self._subjects[rev, begins] = next(found, None)
         return self._subjects[rev, begins]
 
-    def resolve(self, repo: Path, prefix: str) -> Rev:
-        """The one commit whose name begins so."""
-        ran = self._run(
-            repo, "rev-parse", "--verify", "--quiet", f"{prefix}^{{commit}}", accept=(0, 1, 128)
-        )
-        if ran.exit_code:
-            raise Refused(f"no commit {prefix}", code="no-such-rev")
-        return Rev(ran.out.strip())
-
     def is_ancestor(self, repo: Path, older: Rev, newer: Rev) -> bool:
         """`newer` holds all that `older` does."""
         words = ("merge-base", "--is-ancestor", older, newer)
@@ -227,16 +227,56 @@ class Git:
         self._parents[made] = parent
         return made
 
-    def fetch(self, repo: Path, source: Path, *refspecs: str) -> None:
-        """From another repo on this host, which may be hostile: no tags, no submodules.
+    def fetch(self, repo: Path, source: HostileRepo, *refspecs: str, scratch: Path) -> None:
+        """Branches and commits of a repo that someone else writes: no tags, no submodules.
 
-        The tree that is then reset to it is shown to the letter.
+        git reads a copy, which is made in `scratch` and removed. The tree that is then reset to
+        what was fetched is shown to the letter.
         """
-        look_through(source)
-        _show_plainly(repo)
-        fetch = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--update-head-ok")
-        where = ("--no-write-fetch-head", "--", source / ".git")
-        self._run(repo, *fetch, *where, *refspecs, within=FETCH)
+        with self._copied(source, scratch):
+            _show_plainly(repo)
+            fetch = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules")
+            where = ("--update-head-ok", "--no-write-fetch-head", "--", scratch / ".git")
+            self._read(source, repo, *fetch, *where, *refspecs)
+
+    def resolve(self, source: HostileRepo, prefix: str, *, scratch: Path) -> Rev:
+        """The one commit whose id begins with these 7 to 40 hex digits; names mean nothing."""
+        if not PREFIX.fullmatch(prefix):
+            hint = "7 to 40 of 0-9a-f; a branch or a tag can move, so it is not taken"
+            raise Refused(f"{prefix!r} is not a commit's id", code="bad-rev", hint=hint)
+        with self._copied(source, scratch) as objects:
+            found = {rev: one.kind for rev, one in objects.items() if rev.startswith(prefix)}
+        return _the_commit(prefix, found, source)
+
+    @contextmanager
+    def _copied(self, source: HostileRepo, scratch: Path) -> Iterator[weight.Objects]:
+        """What the copy in `scratch` holds, and git may unpack."""
+        files = Files()
+        files.wipe(scratch)
+        try:
+            source.copy(scratch, self.check)
+            yield self._weighed(source, scratch)
+        finally:
+            files.wipe(scratch)
+
+    def _weighed(self, source: HostileRepo, copy: Path) -> weight.Objects:
+        every = ("cat-file", "--batch-all-objects", f"--batch-check={weight.FORMAT}")
+        found = weight.objects(self._read(source, copy, *every).raw)
+        weight.expect_light(found)
+        if trees := weight.heavy_trees(found):
+            asked = "".join(f"{name}\n" for name in trees).encode()
+            ran = self._read(source, copy, "cat-file", "--batch", "--buffer", stdin=asked)
+            weight.expect_showable(ran.raw, found)
+        return found
+
+    def _read(
+        self, source: HostileRepo, repo: Path, *words: str | Path, stdin: bytes | None = None
+    ) -> Ran:
+        """By a git that reads the copy of `source`; what it cannot take is the source's fault."""
+        try:
+            return self._run(repo, *words, stdin=stdin, within=FETCH, env=ON_A_COPY)
+        except CommandFailed as failed:
+            raise _broken(failed, source) from None
 
     def move(self, repo: Path, *moves: RefMove) -> None:
         """All of these, or none."""
@@ -246,7 +286,7 @@ class Git:
         """An annotated tag with this text, which is no one's argument."""
         words = ("tag", "--annotate", "--cleanup=verbatim", "--file=-", name, rev)
         date = {"GIT_COMMITTER_DATE": f"{int(at.timestamp())} +0000"}
-        self._run(repo, *words, stdin=body.encode(errors=ANY), env=date)
+        self._run(repo, *words, stdin=body.encode(errors=ANY), env=ENVIRONMENT | date)
 
     def reset_tree(self, repo: Path, ref: str = MAIN) -> None:
         """The index and the tree show `ref`."""
@@ -272,19 +312,14 @@ class Git:
         stdin: bytes | None = None,
         within: timedelta = QUICK,
         accept: Sequence[int] = (0,),
-        env: Mapping[str, str] | None = None,
+        env: Mapping[str, str] = ENVIRONMENT,
     ) -> Ran:
         # Named, not discovered: a folder without a repo may lie in the tree of another one.
         where = ("-C", repo, "--git-dir=.git") if repo else ("-C", "/")
         argv = (self.program, *where, *words)
         try:
             return self.shell.run(
-                *argv,
-                env={**ENVIRONMENT, **(env or {})},
-                stdin=stdin,
-                within=within,
-                accept=accept,
-                quiet=True,
+                *argv, env=env, stdin=stdin, within=within, accept=accept, quiet=True
             )
         except CommandFailed as failed:
             raise _said(failed, repo) from None
@@ -311,6 +346,41 @@ def _said(failed: CommandFailed, repo: Path | None) -> Exception:
             hint="another git may be at work there; if none is, remove the file that it names",
         )
     return failed
+
+
+def _broken(failed: CommandFailed, source: HostileRepo) -> HiveError:
+    """Nobody else writes the copy: what git cannot take from it, it cannot take at all."""
+    last = failed.tail.strip().splitlines()[-1:] or ["git does not say why"]
+    if "attempting to allocate" in failed.tail:
+        return weight.too_large(f"{source.home} unpacks to too much: {last[0]}")
+    passes = failed.exit_code < 0 or "signal 9" in failed.tail  # the kernel was out of memory
+    is_rejected = (
+        "[rejected]" in failed.tail and "shallow" not in failed.tail
+    )  # our own ref's doing
+    if not passes and not is_rejected:
+        return Refused(
+            f"{source.home} cannot be fetched: {last[0]}",
+            code="unsafe-repo",
+            hint="`git fsck` there says more; `git clone --no-local` makes an ordinary copy",
+        )
+    return failed
+
+
+def _the_commit(prefix: str, found: Mapping[str, str], source: HostileRepo) -> Rev:
+    commits = [rev for rev, kind in found.items() if kind == "commit"]
+    if len(commits) > 1:
+        hint = "give more digits"
+        raise Refused(
+            f"{len(commits)} commits begin with {prefix}", code="ambiguous-rev", hint=hint
+        )
+    if commits:
+        return Rev(commits[0])
+    if found:
+        kind = next(iter(found.values()))
+        hint = "give the id of a commit: `git rev-parse HEAD` says it"
+        raise Refused(f"{prefix} is a {kind}", code="not-a-commit", hint=hint)
+    hint = "commit it there first; `git log` shows what there is"
+    raise Refused(f"{source.home} has no commit {prefix}", code="no-such-rev", hint=hint)
 
 
 def _is_full(repo: Path) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import re
+import os
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,15 +13,17 @@ from hive.adapters.clock import Clock
 from hive.adapters.containers import Containers
 from hive.adapters.files import Files
 from hive.adapters.git import Git
+from hive.adapters.hostile import HostileRepo
 from hive.adapters.http import Http
 from hive.adapters.locks import Locks
 from hive.adapters.nix import Nix
+from hive.adapters.processes import is_alive
 from hive.adapters.systemd import Systemd
 from hive.domain.layout import Layout
 from hive.domain.names import AgentName, Rev
-from hive.errors import Refused
 
-SHORT: Final = re.compile(r"[0-9a-f]{7,40}", re.ASCII)
+ASIDE: Final = "ask."
+"""Begins what is made for a question that no lock goes with: `ask.<pid>-<digits>`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +52,23 @@ class World:
         """The folder of all agents' homes: what lies below is hostile."""
         return Beneath(self.layout.agents)
 
-    def resolve(self, agent: AgentName, rev: str) -> Rev:
-        """The commit of the agent's proposed repo that these 7 to 40 hex digits begin.
+    def proposed(self, agent: AgentName) -> HostileRepo:
+        """What the manager wrote of the agent."""
+        return HostileRepo(self.agents(), f"{agent}/config")
 
-        A branch or a tag is refused: what is approved must not move.
+    def resolve(self, agent: AgentName, rev: str) -> Rev:
+        """The commit of the agent's proposed repo that these digits begin.
+
+        Asked without the agent's lock, so it is not in the scratch that goes with that.
         """
-        if not SHORT.fullmatch(rev):
-            raise Refused(
-                f"{rev!r} is not a commit",
-                code="bad-rev",
-                hint="7 to 40 hex digits; a branch or a tag can move, so it is not taken",
-            )
-        return self.git.resolve(self.layout.proposed(agent), rev)
+        name = f"{ASIDE}{os.getpid()}-{secrets.token_hex(4)}"
+        for left in self.files.entries(self.layout.scratch):
+            if left.startswith(ASIDE) and not is_alive(
+                int(left.removeprefix(ASIDE).split("-")[0]), None
+            ):
+                self.files.wipe(self.layout.scratch / left)
+        aside = self.layout.scratch / name
+        return self.git.resolve(self.proposed(agent), rev, scratch=aside)
 
     def scratch(self, agent: AgentName, what: str) -> Path:
         """An empty folder for things in the making; wiped with each attempt."""

@@ -64,7 +64,11 @@ class AgentSettings:
         try:
             return replace(self, **{key: _READERS[key](value)})
         except ValueError as error:
-            raise Refused(f"{key} cannot be {value!r}: {error}", code="bad-setting") from None
+            raise Refused(
+                f"{key} cannot be {value!r}: it is {error}",
+                code="bad-setting",
+                hint="`hive agent show NAME` tells what it is now",
+            ) from None
 
     def as_json(self) -> dict[str, object]:
         return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hive.domain.job import Job, JobId, JobState, LogLine
+from hive.domain.job import ENDED, Job, JobId, JobState, LogLine
 from hive.domain.names import AgentName
 from hive.queue import drive, submit
 from hive.queue.drive import EVERY, PENDING, find
@@ -42,7 +42,8 @@ def run(host: Host, job_id: JobId, *, until: Callable[[], bool] = lambda: False)
     """See a job to its end or its gate: worked on in this process, unless others are at it."""
     if find(host, job_id).node == host.node:
         written_to(host)
-    return drive.drive(host, job_id, until=until)
+    ended = drive.drive(host, job_id, until=until)
+    return _traced(host, ended) if ended.state in ENDED else ended
 
 
 def refuse_elsewhere(host: Host, job: Job) -> None:
@@ -57,9 +58,7 @@ def is_served(host: Host) -> bool:
 def cancel(host: Host, job_id: JobId) -> Job:
     """The job: cancelled, or about to be by its worker. Raises `IllegalMove` for what has ended."""
     job = submit.cancel(host, job_id)
-    if job.state is JobState.CANCELLED and job.node == host.node:
-        Traces(host).run_once(host.clock.now())
-    return job
+    return _traced(host, job) if job.state is JobState.CANCELLED else job
 
 
 def wait(host: Host, job_id: JobId) -> Job:
@@ -74,3 +73,10 @@ def lines(host: Host, job_id: JobId, *, after: int = 0, limit: int = 1000) -> li
     with host.database.read() as session:
         jobs.find(session, job_id)
         return logs.of(session, job_id, after=after, limit=limit)
+
+
+def _traced(host: Host, job: Job) -> Job:
+    """What its end leaves to do on its node is done at once, where this is it."""
+    if job.node == host.node and job.state is not JobState.SUCCEEDED:
+        Traces(host).run_once(host.clock.now())
+    return job

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from hive.adapters.beneath import Beneath
@@ -128,5 +129,9 @@ class Erased:
         return Holds(f"nothing is left of {self.agent}")
 
     def apply(self, world: World) -> None:
-        world.agents().wipe(self.agent)
-        Beneath(world.layout.applied_root).wipe(self.agent)
+        def halts() -> None:
+            """Who fills it as fast as it is wiped does not hold up a cancel."""
+            world.clock.sleep(timedelta(0))
+
+        world.agents().wipe(self.agent, halts)
+        Beneath(world.layout.applied_root).wipe(self.agent, halts)

@@ -43,11 +43,9 @@ class ProposalPinned:
                 code="no-such-agent",
                 hint=f"spawn it first: hive spawn {self.agent}",
             )
-        world.git.fetch(applied, world.layout.proposed(self.agent), f"{self.rev}:{self._tag}")
-
-    @property
-    def _tag(self) -> str:
-        return tag(PROPOSAL, self.job)
+        copy = world.scratch(self.agent, "copy")
+        asked = f"{self.rev}:{tag(PROPOSAL, self.job)}"
+        world.git.fetch(applied, world.proposed(self.agent), asked, scratch=copy)
 
 
 @dataclass(frozen=True, slots=True)

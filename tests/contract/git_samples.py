@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from hive.adapters.beneath import Beneath
 from hive.adapters.git import MAIN, Git
+from hive.adapters.hostile import HostileRepo
 from hive.adapters.shell import LocalShell
 from hive.domain.names import Rev
 
@@ -44,6 +46,19 @@ def main_of(repo: Path) -> Rev:
     found = GIT.ref(repo, MAIN)
     assert found is not None
     return found
+
+
+def hostile(repo: Path) -> HostileRepo:
+    """As hive takes it when someone else writes it."""
+    return HostileRepo(Beneath(repo.parent), repo.name)
+
+
+def fetch(to: Path, source: Path, *refspecs: str, git: Git = GIT) -> None:
+    scratch = to.with_name(f"{to.name}-scratch")
+    try:
+        git.fetch(to, hostile(source), *refspecs, scratch=scratch)
+    finally:
+        assert not scratch.exists()
 
 
 def grown(repo: Path, subject: str, files: Mapping[str, str] = FILES, ref: str = MAIN) -> Rev:

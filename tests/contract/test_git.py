@@ -17,6 +17,7 @@ from tests.contract.git_samples import (
     SIDE,
     a_repo,
     by_hand,
+    fetch,
     grown,
     main_of,
 )
@@ -134,7 +135,7 @@ def test_a_folder_that_lies_in_another_repo_is_not_that_repo(repo: Path) -> None
         lambda: GIT.move(inside, RefMove(SIDE, before, None)),
         lambda: GIT.reset_tree(inside),
         lambda: GIT.is_clean(inside),
-        lambda: GIT.fetch(inside, repo, f"{MAIN}:{SIDE}"),
+        lambda: fetch(inside, repo, f"{MAIN}:{SIDE}"),
     ):
         with pytest.raises(HiveError):
             act()

@@ -19,6 +19,7 @@ from tests.contract.git_samples import (
     SIDE,
     a_repo,
     by_hand,
+    fetch,
     grown,
     main_of,
 )
@@ -118,7 +119,7 @@ def test_a_fetch_brings_the_branch_and_no_tags(repo: Path, tmp_path: Path) -> No
     by_hand(repo, "tag", "theirs")
     to = tmp_path / "applied"
     GIT.init(to)
-    GIT.fetch(to, repo, f"{MAIN}:{MAIN}")
+    fetch(to, repo, f"{MAIN}:{MAIN}")
     assert GIT.refs(to) == {MAIN: main_of(repo)}
     assert not (to / ".git" / "FETCH_HEAD").exists()
     GIT.reset_tree(to)
@@ -130,9 +131,9 @@ def test_a_fetch_of_what_is_not_there_is_refused(repo: Path, tmp_path: Path) -> 
     to = tmp_path / "applied"
     GIT.init(to)
     with pytest.raises(Refused) as refused:
-        GIT.fetch(to, repo, "refs/heads/none:refs/heads/none")
+        fetch(to, repo, "refs/heads/none:refs/heads/none")
     assert refused.value.code == "no-such-ref"
     GIT.init(tmp_path / "empty")
     with pytest.raises(Refused) as refused:
-        GIT.fetch(to, tmp_path / "empty", f"{MAIN}:{MAIN}")
+        fetch(to, tmp_path / "empty", f"{MAIN}:{MAIN}")
     assert refused.value.code == "no-such-ref"

@@ -21,6 +21,7 @@ from tests.contract.git_samples import (
     SIDE,
     a_repo,
     by_hand,
+    fetch,
     grown,
     main_of,
 )
@@ -110,7 +111,7 @@ def test_what_the_user_has_configured_does_not_apply(
     git = Git(LocalShell({"PATH": os.environ["PATH"], "HOME": str(home)}))
     other = tmp_path / "other"
     git.init(other)
-    git.fetch(other, repo, f"{MAIN}:{MAIN}")
+    fetch(other, repo, f"{MAIN}:{MAIN}", git=git)
     git.reset_tree(other)
     assert (other / "flake.nix").read_bytes() == FILES["flake.nix"].encode()
     rev = git.commit(other, MAIN, FILES, parent=main_of(repo), subject="mine", at=AT)

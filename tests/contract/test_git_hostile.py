@@ -12,7 +12,7 @@ import pytest
 from hive.adapters.git import MAIN
 from hive.domain.names import Rev
 from hive.errors import HiveError, Refused
-from tests.contract.git_samples import GIT, SHELL, a_repo, by_hand, main_of
+from tests.contract.git_samples import GIT, SHELL, a_repo, by_hand, fetch, main_of
 
 HOOKS = "post-checkout post-commit pre-commit post-index-change reference-transaction"
 KEYS = (
@@ -55,7 +55,7 @@ def applied(tmp_path: Path) -> Path:
 
 def taken(applied: Path, source: Path) -> Rev:
     """As hive does it: fetched, its tree reset, looked at."""
-    GIT.fetch(applied, source, f"{MAIN}:{MAIN}")
+    fetch(applied, source, f"{MAIN}:{MAIN}")
     GIT.reset_tree(applied)
     assert GIT.is_clean(applied)
     return main_of(applied)
@@ -63,7 +63,7 @@ def taken(applied: Path, source: Path) -> Rev:
 
 def refused(applied: Path, source: Path) -> str:
     with pytest.raises(Refused) as raised:
-        GIT.fetch(applied, source, f"{MAIN}:{MAIN}")
+        fetch(applied, source, f"{MAIN}:{MAIN}")
     assert raised.value.hint
     assert GIT.refs(applied) == {}
     return raised.value.code
@@ -115,7 +115,7 @@ def test_what_a_source_says_is_elsewhere_is_not_sent_for(
         loose = source / ".git" / "objects" / blob[:2] / blob[2:]
         loose.unlink(missing_ok=True)
         with pytest.raises(HiveError):
-            GIT.fetch(applied, source, f"{MAIN}:{MAIN}")
+            fetch(applied, source, f"{MAIN}:{MAIN}")
     assert GIT.refs(applied) == {}
 
 
@@ -189,13 +189,14 @@ def test_a_source_that_would_never_be_read_to_its_end_is_refused(
 
 
 def test_a_source_that_is_too_large_is_refused_unread(source: Path, applied: Path) -> None:
-    with (source / ".git" / "objects" / "pack" / "pack-1.pack").open("wb") as pack:
-        pack.truncate(1 << 40)
+    for name in ("pack-1.idx", "pack-1.pack"):
+        with (source / ".git" / "objects" / "pack" / name).open("wb") as pack:
+            pack.truncate(1 << 40)
     assert refused(applied, source) == "too-large"
 
 
-def test_a_source_as_deep_as_paths_can_be_is_looked_through(source: Path, applied: Path) -> None:
-    handle = os.open(source / ".git" / "refs", os.O_RDONLY)
+def test_a_source_as_deep_as_no_branch_is_refused(source: Path, applied: Path) -> None:
+    handle = os.open(source / ".git" / "refs" / "heads", os.O_RDONLY)
     for _ in range(3000):
         os.mkdir("x", dir_fd=handle)
         below = os.open("x", os.O_RDONLY, dir_fd=handle)
@@ -205,7 +206,7 @@ def test_a_source_as_deep_as_paths_can_be_is_looked_through(source: Path, applie
     try:
         assert refused(applied, source) == "unsafe-repo"
     finally:
-        SHELL.run("rm", "-r", source / ".git" / "refs" / "x")
+        SHELL.run("rm", "-r", source / ".git" / "refs" / "heads" / "x")
 
 
 def test_a_source_that_is_not_there_is_told(source: Path, applied: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from hive.adapters.git import MAIN
 from hive.domain.names import Rev
-from tests.contract.git_samples import GIT, a_repo, by_hand, grown, main_of
+from tests.contract.git_samples import GIT, a_repo, by_hand, fetch, grown, main_of
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def applied(tmp_path: Path) -> Path:
 
 def taken(applied: Path, source: Path) -> Rev:
     """As hive does it: fetched, its tree reset, looked at."""
-    GIT.fetch(applied, source, f"{MAIN}:{MAIN}")
+    fetch(applied, source, f"{MAIN}:{MAIN}")
     GIT.reset_tree(applied)
     assert GIT.is_clean(applied)
     return main_of(applied)

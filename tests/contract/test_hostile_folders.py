@@ -67,7 +67,7 @@ def take_in(at: Beneath, path: str) -> None:
 
 
 LOOKS: list[Act] = [Beneath.read, Beneath.exists, Beneath.is_folder]
-ACTS: list[Act] = [make_folder, write, take_in]
+ACTS: list[Act] = [make_folder, write, take_in, Beneath.wipe]
 
 
 def code(act: Act, at: Beneath, path: str) -> str:

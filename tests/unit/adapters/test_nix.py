@@ -27,7 +27,7 @@ BUILDING = (
 LOCKING = f"{FLAKES} flake lock path:/"
 VERSION = f"{FLAKES} --version"
 SYSTEM = "/nix/store/y9fhppdxymdjf800f1djlbvs8m3l6502-nixos-system-alice-23.05"
-METADATA = f"{FLAKES} flake metadata --json path:/base"
+METADATA = f"{FLAKES} flake metadata --refresh --json path:/base"
 Act = Callable[[Nix], object]
 TRIES: dict[str, tuple[str, Act]] = {
     "build-failed": (BUILDING, lambda nix: nix.build(META, ALICE, REV, link=LINK, cwd=HERE)),
