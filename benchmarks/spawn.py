@@ -22,7 +22,7 @@ from pathlib import Path
 
 from benchmarks.rows import Row, seconds, show
 from hive import bootstrap
-from hive.adapters.git import ENVIRONMENT
+from hive.adapters.gitsafe import ENVIRONMENT
 from hive.adapters.shell import LocalShell
 from hive.domain.job import JobId, JobState
 from hive.domain.names import AgentName

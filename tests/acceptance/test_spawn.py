@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from hive.adapters.git import ENVIRONMENT
+from hive.adapters.gitsafe import ENVIRONMENT
 from hive.adapters.shell import LocalShell, Ran
 from hive.domain.names import AgentName
 from hive.domain.ports import port_of
