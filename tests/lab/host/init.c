@@ -87,11 +87,24 @@ static void answer(int client)
     close(client);
 }
 
+/* For whoever enters the container and finds no program there: `init write FILE`. */
+static int write_file(const char *path)
+{
+    FILE *file = fopen(path, "w");
+
+    if (!file || fprintf(file, "%d\n", getuid()) < 0 || fclose(file)) {
+        perror(path);
+        return 1;
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     char here[PATH_MAX], system[PATH_MAX], line[256];
-    (void)argc;
 
+    if (argc == 3 && !strcmp(argv[1], "write"))
+        return write_file(argv[2]);
     setvbuf(stdout, NULL, _IOLBF, 0);
     signal(SIGRTMIN + 3, leave);
     signal(SIGCHLD, SIG_IGN);
