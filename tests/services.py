@@ -218,22 +218,24 @@ def a_postgres(**settings: str) -> Iterator[Server]:
             server.go_on()
 
 
-@pytest.fixture(scope="session")
-def booted_lab() -> Iterator[int]:
-    """The pid of the first process of a real host of this worker's own: see `scripts/lab`."""
+@contextmanager
+def a_lab() -> Iterator[Path]:
+    """A real host, booted, which has our project and our Python: see `scripts/lab`.
+
+    Its folder; there `leader` holds the pid of its first process, as this machine counts.
+    """
     made = LocalShell(LAB_ENVIRONMENT).run(LAB, "make", within=MAKING, accept=ANY_EXIT)
     if made.exit_code != 0:
         pytest.skip(made.tail.rpartition("\n")[2] or f"{LAB} make: exit {made.exit_code}")
     told = [f"{name}={value}" for name, value in LAB_ENVIRONMENT.items()]
-    shown = {ROOT, Path(sys.prefix), Path(sys.base_prefix)} - {Path("/usr")}
+    shown = sorted({ROOT, Path(sys.prefix), Path(sys.base_prefix)} - {Path("/usr")})
     with _folder("lab") as (folder, keep):
         leader, cannot = folder / "leader", folder / "cannot"
-        binds = [f"--bind-ro={path}" for path in sorted(shown)]
-        keep("/usr/bin/env", *told, LAB, "boot", folder, *binds)
+        keep("/usr/bin/env", *told, LAB, "boot", folder, *(f"--bind-ro={path}" for path in shown))
         _wait_until(lambda: leader.exists() or cannot.exists(), log=folder / "log")
         if cannot.exists():
             pytest.skip(f"no lab: {cannot.read_text().strip()}")
-        yield int(leader.read_text())
+        yield folder
 
 
 def _pid_in(file: Path) -> int | None:

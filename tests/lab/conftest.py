@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ import pytest
 
 from hive.adapters.clock import SystemClock, wait_until
 from hive.adapters.shell import ANY_EXIT, LocalShell, Ran
+from tests.services import a_lab
 
 HERE: Final = Path(__file__).parent
 HIVE: Final = Path(sys.executable).with_name("hive")
@@ -102,6 +103,9 @@ class Lab:
         pairs = (line.partition("=") for line in self.run(*asked).out.splitlines())
         return {key: value for key, _, value in pairs}
 
+    def state(self, agent: str) -> str:
+        return self.unit(agent, "ActiveState")["ActiveState"]
+
     def leader(self, agent: str) -> str:
         """The pid of the container's first process, as the lab counts."""
         main = self.unit(agent, "MainPID")["MainPID"]
@@ -120,6 +124,12 @@ class Lab:
             accept=ANY_EXIT,
         )  # fmt: skip
 
+    def starts_within(self, seconds: int) -> None:
+        """A container that has not come up by then has failed; as long as this test lasts."""
+        folder = "/run/systemd/system/container@.service.d"
+        text = f"[Service]\nTimeoutStartSec={seconds}\n"
+        self.script(f"mkdir {folder}; cat >{folder}/lab.conf; systemctl daemon-reload", stdin=text)
+
     def change(self, agent: str, **variables: str) -> str:
         """applied's main has another commit, whose `environment.variables` are these."""
         lines = "".join(f'  environment.variables.{k} = "{v}";\n' for k, v in variables.items())
@@ -127,10 +137,15 @@ class Lab:
 
 
 @pytest.fixture(scope="session")
-def furnished_lab(booted_lab: int) -> Lab:
-    """Up, with a base flake, and hive told of it."""
-    lab = Lab(booted_lab)
+def booted_lab() -> Iterator[Lab]:
+    """Up, with a base flake, and hive told of it; this worker's own."""
+    with a_lab() as folder:
+        lab = Lab(int((folder / "leader").read_text()))
+        _furnish(lab)
+        yield lab
 
+
+def _furnish(lab: Lab) -> None:
     def is_up() -> bool:
         # It can only be asked to wait once it has a bus.
         said = lab.run("systemctl", "is-system-running", "--wait", accept=ANY_EXIT).out.strip()
@@ -140,11 +155,10 @@ def furnished_lab(booted_lab: int) -> Lab:
     if lab.run(HIVE, "--version", accept=ANY_EXIT).exit_code != 0:
         pytest.skip(f"the lab cannot run {HIVE}: its Debian has another Python")
     lab.script(BASE.format(sim=SIM_BASE, lab=HERE / "base"))
-    return lab
 
 
 @pytest.fixture
-def lab(furnished_lab: Lab) -> Lab:
+def lab(booted_lab: Lab) -> Lab:
     """A real host without agents."""
-    furnished_lab.script(EMPTIED)
-    return furnished_lab
+    booted_lab.script(EMPTIED)
+    return booted_lab
