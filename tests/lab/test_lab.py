@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hive.adapters.clock import SystemClock, wait_until
 from hive.adapters.shell import LocalShell
-from tests.lab.conftest import Lab
+from tests.lab.conftest import OFTEN, Lab
 from tests.services import LAB_ENVIRONMENT, ROOT
 
 KILLED = """
@@ -29,7 +29,7 @@ def test_nothing_is_left_of_a_lab_whose_test_run_was_killed(booted_lab: Lab) -> 
     folder, leader = ran.out.split()
     left = [Path(folder), Path("/proc") / leader]
     assert wait_until(
-        SystemClock(), lambda: not any(path.exists() for path in left), within=minutes
+        SystemClock(), lambda: not any(path.exists() for path in left), within=minutes, every=OFTEN
     )
     assert folder not in Path("/proc/self/mountinfo").read_text()
     assert Path("/proc", str(booted_lab.init)).exists()
