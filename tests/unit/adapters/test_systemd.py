@@ -57,7 +57,7 @@ def test_limits_are_read_as_systemd_shows_them() -> None:
     assert found[MANAGER].limits(larger) == Limits.of(larger)
 
 
-@pytest.mark.parametrize("version", ["252"])
+@pytest.mark.parametrize("version", ["252", "257"])
 def test_what_a_real_systemd_said_is_understood(version: str) -> None:
     """Recorded in the lab: up, failed with a drop-in that was not read, coming up, never made."""
     said = (GOLDEN / f"systemctl-show-systemd-{version}.txt").read_text()
