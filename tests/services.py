@@ -224,14 +224,16 @@ def a_lab() -> Iterator[Path]:
 
     Its folder; there `leader` holds the pid of its first process, as this machine counts.
     """
-    made = LocalShell(LAB_ENVIRONMENT).run(LAB, "make", within=MAKING, accept=ANY_EXIT)
+    suite = ("--suite", os.environ.get("HIVE_TEST_LAB_SUITE", "bookworm"))
+    made = LocalShell(LAB_ENVIRONMENT).run(LAB, "make", *suite, within=MAKING, accept=ANY_EXIT)
     if made.exit_code != 0:
         pytest.skip(made.tail.rpartition("\n")[2] or f"{LAB} make: exit {made.exit_code}")
     told = [f"{name}={value}" for name, value in LAB_ENVIRONMENT.items()]
     shown = sorted({ROOT, Path(sys.prefix), Path(sys.base_prefix)} - {Path("/usr")})
     with _folder("lab") as (folder, keep):
         leader, cannot = folder / "leader", folder / "cannot"
-        keep("/usr/bin/env", *told, LAB, "boot", folder, *(f"--bind-ro={path}" for path in shown))
+        binds = [f"--bind-ro={path}" for path in shown]
+        keep("/usr/bin/env", *told, LAB, "boot", *suite, folder, *binds)
         _wait_until(lambda: leader.exists() or cannot.exists(), log=folder / "log")
         if cannot.exists():
             pytest.skip(f"no lab: {cannot.read_text().strip()}")

@@ -14,6 +14,7 @@ import pytest
 
 from hive.adapters.clock import SystemClock, wait_until
 from hive.adapters.shell import ANY_EXIT, LocalShell, Ran
+from hive.domain.names import AgentName
 from tests.services import a_lab
 
 HERE: Final = Path(__file__).parent
@@ -99,7 +100,7 @@ class Lab:
 
     def unit(self, agent: str, *properties: str) -> dict[str, str]:
         """What systemd says of the agent's container."""
-        asked = ("systemctl", "show", "-p", ",".join(properties), f"container@h-{agent}.service")
+        asked = ("systemctl", "show", "-p", ",".join(properties), AgentName(agent).container.unit)
         pairs = (line.partition("=") for line in self.run(*asked).out.splitlines())
         return {key: value for key, _, value in pairs}
 
@@ -124,11 +125,11 @@ class Lab:
             accept=ANY_EXIT,
         )  # fmt: skip
 
-    def starts_within(self, seconds: int) -> None:
-        """A container that has not come up by then has failed; as long as this test lasts."""
+    def container_units(self, text: str) -> None:
+        """Every container's unit says this besides, as long as this test lasts."""
         folder = "/run/systemd/system/container@.service.d"
-        text = f"[Service]\nTimeoutStartSec={seconds}\n"
-        self.script(f"mkdir {folder}; cat >{folder}/lab.conf; systemctl daemon-reload", stdin=text)
+        write = f"mkdir {folder}; cat >{folder}/lab.conf; systemctl daemon-reload"
+        self.script(write, stdin=f"[Service]\n{text}\n")
 
     def change(self, agent: str, **variables: str) -> str:
         """applied's main has another commit, whose `environment.variables` are these."""

@@ -22,7 +22,7 @@ def test_a_system_that_hangs_at_its_start_is_left_for_the_one_before(lab: Lab) -
     lab.hive("spawn", "alice")
     before = lab.system("alice")
     lab.script("systemctl stop container@h-alice")
-    lab.starts_within(3)
+    lab.container_units("TimeoutStartSec=3")
     lab.change("alice", HIVE_SIM_START="hangs")
 
     lab.hive("spawn", "alice", accept=(1,))
@@ -54,3 +54,14 @@ def test_what_failed_does_not_stand_in_the_way_of_what_is_mended(lab: Lab) -> No
     lab.hive("spawn", "alice")
 
     assert '"GREETING":"mended"' in lab.script(f"cat {lab.system('alice')}/agent.json")
+
+
+def test_without_user_namespaces_an_agent_is_not_run_at_all(lab: Lab) -> None:
+    """An older nixos-container does not know PRIVATE_USERS, and its start script ignores it."""
+    start = "unset PRIVATE_USERS; exec /usr/lib/hive-lab/container-start"
+    lab.container_units(f'ExecStart=\nExecStart=/bin/bash -c "{start}"')
+
+    lab.hive("spawn", "alice", accept=(1,))
+
+    assert lab.state("alice") != "active"
+    assert not lab.sees("agent", "show", "alice")["running"]

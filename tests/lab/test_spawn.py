@@ -87,6 +87,18 @@ def test_the_store_and_the_host_are_out_of_reach_from_inside(lab: Lab) -> None:
         assert lab.as_container_root("alice", "write", place).exit_code == 1
 
 
+def test_the_manager_writes_the_agents_folders_and_reads_what_is_applied(lab: Lab) -> None:
+    lab.hive("spawn", "alice")
+    lab.hive("spawn", "hm1nd")
+
+    def writes(place: str) -> bool:
+        return lab.as_container_root("hm1nd", "write", place).exit_code == 0
+
+    places = ("/agents/alice/config/note", "/applied/alice/note", "/meta/note")
+    assert [writes(place) for place in places] == [True, False, False]
+    assert lab.script(f"stat --format '%u:%g' {STATE}/config/note") == "0:0"
+
+
 def test_limits_are_in_systemds_mind(lab: Lab) -> None:
     lab.hive("spawn", "alice")
     assert lab.unit("alice", "MemoryMax", "CPUQuotaPerSecUSec", "NeedDaemonReload") == {
