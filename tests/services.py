@@ -11,11 +11,13 @@ import pwd
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
@@ -25,8 +27,18 @@ import pytest
 import redis
 
 from hive.adapters.processes import is_alive
+from hive.adapters.shell import ANY_EXIT, LocalShell
 
 PATIENCE = 60.0
+ROOT = Path(__file__).parents[1]
+LAB = ROOT / "scripts" / "lab"
+#: Looked up before the tests are given a home of their own: what is made once stays in the user's.
+LAB_ENVIRONMENT = {
+    name: os.environ[name]
+    for name in ("PATH", "HOME", "HIVE_LAB_CACHE", "XDG_CACHE_HOME")
+    if name in os.environ
+}
+MAKING = timedelta(minutes=20)
 DOCKER_REDIS = "redis://127.0.0.1:56379"
 DOCKER_POSTGRES = "postgresql+psycopg://hive:hive@127.0.0.1:55432/hive"
 
@@ -204,6 +216,28 @@ def a_postgres(**settings: str) -> Iterator[Server]:
             yield server
         finally:
             server.go_on()
+
+
+@contextmanager
+def a_lab() -> Iterator[Path]:
+    """A real host, booted, which has our project and our Python: see `scripts/lab`.
+
+    Its folder; there `leader` holds the pid of its first process, as this machine counts.
+    """
+    suite = ("--suite", os.environ.get("HIVE_TEST_LAB_SUITE", "bookworm"))
+    made = LocalShell(LAB_ENVIRONMENT).run(LAB, "make", *suite, within=MAKING, accept=ANY_EXIT)
+    if made.exit_code != 0:
+        pytest.skip(made.tail.rpartition("\n")[2] or f"{LAB} make: exit {made.exit_code}")
+    told = [f"{name}={value}" for name, value in LAB_ENVIRONMENT.items()]
+    shown = sorted({ROOT, Path(sys.prefix), Path(sys.base_prefix)} - {Path("/usr")})
+    with _folder("lab") as (folder, keep):
+        leader, cannot = folder / "leader", folder / "cannot"
+        binds = [f"--bind-ro={path}" for path in shown]
+        keep("/usr/bin/env", *told, LAB, "boot", *suite, folder, *binds)
+        _wait_until(lambda: leader.exists() or cannot.exists(), log=folder / "log")
+        if cannot.exists():
+            pytest.skip(f"no lab: {cannot.read_text().strip()}")
+        yield folder
 
 
 def _pid_in(file: Path) -> int | None:

@@ -16,7 +16,8 @@ def files(*folders: str) -> Iterator[Path]:
     for folder in folders or (".",):
         for here, inside, names in os.walk(ROOT / folder):
             inside[:] = sorted(filter(_is_ours, inside))
-            yield from (Path(here, name) for name in sorted(names))
+            # Beside a main checkout, in a worktree, `.git` is a file that git wrote.
+            yield from (Path(here, name) for name in sorted(names) if name != ".git")
 
 
 def modules(*folders: str) -> list[Path]:

@@ -57,6 +57,21 @@ def test_limits_are_read_as_systemd_shows_them() -> None:
     assert found[MANAGER].limits(larger) == Limits.of(larger)
 
 
+@pytest.mark.parametrize("version", ["252", "257"])
+def test_what_a_real_systemd_said_is_understood(version: str) -> None:
+    """Recorded in the lab: up, failed with a drop-in that was not read, coming up, never made."""
+    said = (GOLDEN / f"systemctl-show-systemd-{version}.txt").read_text()
+    found = units(said, ALICE, BOB, MANAGER, NONE)
+    states = {name: found[name].state for name in (ALICE, BOB, MANAGER, NONE)}
+    assert list(states.values()) == ["active", "failed", "activating", "inactive"]
+    assert [unit.is_moving for unit in found.values()] == [False, False, True, False]
+    assert [unit.needs_reload for unit in found.values()] == [False, True, False, False]
+    assert [unit.main_pid is None for unit in found.values()] == [False, True, False, True]
+    assert found[ALICE].limits(AgentSettings()) == Limits.of(AgentSettings())
+    assert found[BOB].limits(AgentSettings()) == Limits(None, None, None)
+    assert found[MANAGER].limits(AgentSettings(tasks_max=1)) == Limits(4 << 30, 1_500_000, None)
+
+
 def test_units_that_nobody_knows_are_an_answer() -> None:
     a, b = ContainerName("h-a"), ContainerName("h-b")
     found = units((GOLDEN / "systemctl-show-unknown.txt").read_text(), a, b)
