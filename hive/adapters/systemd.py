@@ -11,7 +11,7 @@ from hive.adapters.shell import Shell
 from hive.domain.agent import AgentSettings
 from hive.domain.limits import Limits
 from hive.domain.names import ContainerName
-from hive.errors import CommandFailed
+from hive.errors import CommandFailed, HiveError, Transient
 
 START = timedelta(minutes=11)
 """hive's module raises `TimeoutStartSec` of `container@` to 10 minutes; this is just above."""
@@ -20,6 +20,10 @@ PROPERTIES = (
     "Id", "LoadState", "ActiveState", "SubState", "Result", "MainPID", "Job",
     "NeedDaemonReload", "MemoryMax", "CPUQuotaPerSecUSec", "TasksMax",
 )  # fmt: skip
+SAID = 20
+"""Lines of a journal that tell why something failed."""
+BY_SYSTEMD = ("container@", "Starting ", "Started ", "Stopping ", "Stopped ", "Failed to start ")
+"""How lines begin that systemd itself writes there, which say no more than systemctl does."""
 FRESH = 0.1
 """Seconds."""
 MOVING = frozenset({"activating", "deactivating", "reloading"})
@@ -43,6 +47,11 @@ class Unit:
     def is_moving(self) -> bool:
         """A job of systemd's own is under way: killing `systemctl` did not cancel it."""
         return self.state in MOVING or self.properties.get("Job", "0") not in ("", "0")
+
+    @property
+    def is_flapping(self) -> bool:
+        """It failed, and systemd will start it again, and again: it does not settle."""
+        return self.properties.get("SubState") == "auto-restart"
 
     @property
     def is_failed(self) -> bool:
@@ -97,15 +106,27 @@ class Systemd:
         self._act("daemon-reload")
 
     def start(self, container: ContainerName) -> None:
-        """Blocks until it says that it is ready."""
-        self._act("start", container.unit)
+        """Blocks until it says that it is ready.
+
+        Raises `Transient`, code `start-failed`, with the last that its journal says.
+        """
+        try:
+            self._act("start", container.unit)
+        except CommandFailed as failed:
+            raise self._failure(container, "does not start", "start-failed", failed) from None
 
     def stop(self, container: ContainerName) -> None:
         self._act("stop", container.unit)
 
     def reload(self, container: ContainerName) -> None:
-        """The running container switches to what its profile holds."""
-        self._act("reload", container.unit)
+        """The running container switches to what its profile holds.
+
+        Raises `Transient`, code `reload-failed`, with the last that its journal says.
+        """
+        try:
+            self._act("reload", container.unit)
+        except CommandFailed as failed:
+            raise self._failure(container, "does not reload", "reload-failed", failed) from None
 
     def reset_failed(self, container: ContainerName) -> None:
         """A unit that failed five times does not start again before this."""
@@ -116,6 +137,20 @@ class Systemd:
             self.shell.run("systemctl", *words, within=START)
         finally:
             self._seen.clear()
+
+    def _failure(
+        self, container: ContainerName, what: str, code: str, failed: CommandFailed
+    ) -> Transient:
+        """systemctl only says where to look: that is in the job's log, and its end is said."""
+        look = ("journalctl", "--no-pager", "--output=cat", f"--lines={SAID}")
+        try:
+            lines = self.shell.run(*look, f"--unit={container.unit}").out.splitlines()
+        except HiveError:
+            lines = []
+        told = [line.strip() for line in lines if not line.startswith(BY_SYSTEMD)]
+        last = next((line for line in reversed(told) if line), failed.message)
+        hint = f"`hive logs` of the job has more, and journalctl -u {container.unit}"
+        return Transient(f"{container} {what}: {last}", code=code, hint=hint)
 
     def answers(self) -> bool:
         """Whether there is a systemd to speak to."""

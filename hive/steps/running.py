@@ -76,7 +76,7 @@ class Running:
         if leader and self._can_reload(world, leader):
             world.systemd.reload(container)
         else:
-            if unit.is_active:
+            if unit.is_active or unit.is_flapping:
                 world.systemd.stop(container)
             if unit.is_failed:
                 world.systemd.reset_failed(container)
@@ -197,16 +197,16 @@ class Stopped:
         return Holds(f"{self.agent} is {unit.state}")
 
     def apply(self, world: World) -> None:
-        settled(world, self.agent.container)
+        """A stop ends whatever start is under way, and waits for the end."""
         world.systemd.stop(self.agent.container)
 
 
 def settled(world: World, container: ContainerName) -> Unit:
-    """The unit, when no job of systemd's own moves it any more."""
+    """The unit, when no job of systemd's own moves it any more; or it flaps, for ever."""
 
     def unit() -> Unit | None:
         found = world.systemd.unit(container)
-        return None if found.is_moving else found
+        return None if found.is_moving and not found.is_flapping else found
 
     found = wait_until(world.clock, unit, within=SETTLE, every=OFTEN * 4)
     if found is None:

@@ -13,7 +13,7 @@ def test_a_system_that_does_not_come_up_is_left_for_the_one_before(lab: Lab) -> 
 
     ran = lab.hive("spawn", "alice", accept=(1,))
 
-    assert "[command-failed]" in ran.tail
+    assert "[start-failed]" in ran.tail
     assert lab.state("alice") == "active"
     assert lab.system("alice") == before
 
@@ -31,6 +31,25 @@ def test_a_system_that_hangs_at_its_start_is_left_for_the_one_before(lab: Lab) -
     assert lab.system("alice") == before
 
 
+def test_a_first_system_that_hangs_at_its_start_is_stopped_and_stands_in_nobodys_way(
+    lab: Lab,
+) -> None:
+    """There is nothing to go back to, and systemd would start it for ever."""
+    lab.container_units("TimeoutStartSec=3\nRestart=on-failure\nRestartSec=1")
+    lab.hive("spawn", "alice", "--detach")
+    lab.hive("job", "run", "1")
+    lab.hive("destroy", "alice", "--yes")
+    lab.change("alice", HIVE_SIM_START="hangs")
+
+    lab.hive("spawn", "alice", accept=(1,))
+    assert lab.state("alice") in ("inactive", "failed")
+
+    lab.script("rm /run/systemd/system/container@.service.d/lab.conf; systemctl daemon-reload")
+    lab.change("alice", GREETING="mended")
+    lab.hive("spawn", "alice")
+    assert lab.state("alice") == "active"
+
+
 def test_a_reload_that_fails_is_undone(lab: Lab) -> None:
     lab.hive("spawn", "alice")
     before, leader = lab.system("alice"), lab.leader("alice")
@@ -38,7 +57,7 @@ def test_a_reload_that_fails_is_undone(lab: Lab) -> None:
 
     ran = lab.hive("spawn", "alice", accept=(1,))
 
-    assert "[command-failed]" in ran.tail
+    assert "[reload-failed]" in ran.tail
     assert lab.system("alice") == before
     assert lab.leader("alice") == leader
     assert not lab.sees("agent", "show", "alice")["failed_at"]
