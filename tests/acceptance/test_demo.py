@@ -8,6 +8,7 @@ import shutil
 import sys
 from datetime import timedelta
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -43,15 +44,32 @@ def states(folder: Path, job: int) -> set[str]:
     return {step["state"] for step in shown["steps"]}
 
 
+def kinds(folder: Path) -> list[str]:
+    env = {"PATH": os.environ["PATH"], "HIVE_BACKEND": "sim", "HIVE_STATE_DIR": str(folder)}
+    shown = json.loads(LocalShell(env).run(HIVE, "jobs", "--json").raw)
+    return [job["kind"] for job in reversed(shown)]
+
+
+def page(folder: Path) -> str:
+    with urlopen(f"http://{address_of(folder / 'sim')}:{PORTS[0]}/", timeout=10) as answer:
+        said: bytes = answer.read()
+    return said.decode()
+
+
 def test_the_demo_shows_two_agents_that_answer_converges_and_stops(folder: Path) -> None:
     try:
         first = demo(folder)
         for name in ("alice", "bob"):
             assert f"{name} answers at http://" in first.out
         assert answering(folder) == 2
+        assert '+  environment.variables.GREETING = "hello";' in first.out
+        assert "[build-failed]" in first.tail
+        assert kinds(folder) == ["spawn", "spawn", "apply", "apply"]
+        assert "GREETING" in page(folder), "what was approved runs, and what failed does not"
 
         demo(folder)
-        assert states(folder, 3) == states(folder, 4) == {"held"}
+        assert kinds(folder)[4:] == ["spawn", "spawn", "apply"]
+        assert states(folder, 5) == states(folder, 6) == {"held"}
 
         demo(folder, "--stop")
         assert answering(folder) == 0
