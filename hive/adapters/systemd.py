@@ -113,7 +113,10 @@ class Systemd:
         try:
             self._act("start", container.unit)
         except CommandFailed as failed:
-            raise self._failure(container, "does not start", "start-failed", failed) from None
+            said, hint = self._why(container, failed)
+            raise Transient(
+                f"{container} does not start: {said}", code="start-failed", hint=hint
+            ) from None
 
     def stop(self, container: ContainerName) -> None:
         self._act("stop", container.unit)
@@ -126,7 +129,10 @@ class Systemd:
         try:
             self._act("reload", container.unit)
         except CommandFailed as failed:
-            raise self._failure(container, "does not reload", "reload-failed", failed) from None
+            said, hint = self._why(container, failed)
+            raise Transient(
+                f"{container} does not reload: {said}", code="reload-failed", hint=hint
+            ) from None
 
     def reset_failed(self, container: ContainerName) -> None:
         """A unit that failed five times does not start again before this."""
@@ -138,10 +144,8 @@ class Systemd:
         finally:
             self._seen.clear()
 
-    def _failure(
-        self, container: ContainerName, what: str, code: str, failed: CommandFailed
-    ) -> Transient:
-        """systemctl only says where to look: that is in the job's log, and its end is said."""
+    def _why(self, container: ContainerName, failed: CommandFailed) -> tuple[str, str]:
+        """And where to read on. systemctl only says where to look: that is in the job's log."""
         look = ("journalctl", "--no-pager", "--output=cat", f"--lines={SAID}")
         try:
             lines = self.shell.run(*look, f"--unit={container.unit}").out.splitlines()
@@ -149,8 +153,7 @@ class Systemd:
             lines = []
         told = [line.strip() for line in lines if not line.startswith(BY_SYSTEMD)]
         last = next((line for line in reversed(told) if line), failed.message)
-        hint = f"`hive logs` of the job has more, and journalctl -u {container.unit}"
-        return Transient(f"{container} {what}: {last}", code=code, hint=hint)
+        return last, f"`hive logs` of the job has more, and journalctl -u {container.unit}"
 
     def answers(self) -> bool:
         """Whether there is a systemd to speak to."""
