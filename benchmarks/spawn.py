@@ -48,21 +48,21 @@ def main() -> None:
 
 
 def measured(runs: int) -> Iterator[Row]:
-    names = _names(max(2 * runs + 3, MANY + 2))
-    with _ground() as (host, env):
+    names = names_of(max(2 * runs + 3, MANY + 2))
+    with ground() as (host, env):
         yield from _beside(host, env, names[: 2 * (runs + 1)])
         yield from _cold(env, names[0], names[-1])
-    with _ground() as (host, _):
+    with ground() as (host, _):
         yield from _programs(host, names)
 
 
 def _beside(host: Host, env: Mapping[str, str], names: Sequence[AgentName]) -> Iterator[Row]:
     """Hive and the script in turn, an agent each; the first of each warms up and does not count."""
     ours, again, theirs = [], [], []
-    for name, by_hand in zip(names[::2], names[1::2], strict=True):
-        ours.append(_timed(partial(_spawn, host, name)))
-        again.append(_timed(partial(_spawn, host, name)))
-        theirs.append(_timed(partial(_by_hand, env, by_hand)))
+    for name, another in zip(names[::2], names[1::2], strict=True):
+        ours.append(timed(partial(spawned, host, name)))
+        again.append(timed(partial(spawned, host, name)))
+        theirs.append(timed(partial(by_hand, env, another)))
     hive, shell = seconds("spawn", "hive", ours[1:]), seconds("spawn", "shell", theirs[1:])
     yield hive
     yield shell
@@ -73,31 +73,29 @@ def _beside(host: Host, env: Mapping[str, str], names: Sequence[AgentName]) -> I
 def _cold(env: Mapping[str, str], known: AgentName, new: AgentName) -> Iterator[Row]:
     shell = LocalShell(dict(env))
     hive = Path(sys.executable).with_name("hive")
-    yield seconds(
-        "spawn cold", "hive", [_timed(lambda: shell.run(hive, "spawn", new, within=LONG))]
-    )
-    noop = [_timed(lambda: shell.run(hive, "spawn", known, within=LONG)) for _ in range(3)]
+    yield seconds("spawn cold", "hive", [timed(lambda: shell.run(hive, "spawn", new, within=LONG))])
+    noop = [timed(lambda: shell.run(hive, "spawn", known, within=LONG)) for _ in range(3)]
     yield seconds("noop spawn cold", "hive", noop)
     bare, loaded = "pass", "import cli.app, cli.live, hive.bootstrap, hive.service.agents"
     for what, code in (("spawn import", loaded), ("spawn bare python", bare)):
-        runs = [_timed(partial(shell.run, sys.executable, "-c", code)) for _ in range(5)]
+        runs = [timed(partial(shell.run, sys.executable, "-c", code)) for _ in range(5)]
         yield seconds(what, "hive", runs)
 
 
 def _programs(host: Host, names: Sequence[AgentName]) -> Iterator[Row]:
     """How many programs one more spawn starts, beside one agent and beside fifty."""
     for count, name in enumerate(names[: MANY + 1]):
-        job = _spawn(host, name)
+        job = spawned(host, name)
         if count in (1, MANY):
-            yield Row(f"programs beside {count}", "hive", _started(host, job), "count")
+            yield Row(f"programs beside {count}", "hive", started(host, job), "count")
 
 
-def _started(host: Host, job: JobId) -> int:
+def started(host: Host, job: JobId) -> int:
     with host.database.read() as session:
         return sum(line.stream == "$" for line in logs.of(session, job, limit=100_000))
 
 
-def _spawn(host: Host, name: AgentName) -> JobId:
+def spawned(host: Host, name: AgentName) -> JobId:
     job, _ = agents.spawn(host, name, requested_by="benchmark")
     ended = jobs.run(host, job.id)
     if ended.state is not JobState.SUCCEEDED:
@@ -105,7 +103,10 @@ def _spawn(host: Host, name: AgentName) -> JobId:
     return ended.id
 
 
-def _by_hand(env: Mapping[str, str], name: AgentName) -> None:
+def by_hand(
+    env: Mapping[str, str], name: AgentName, script: str = "spawn_by_hand.sh", **more: str
+) -> None:
+    """One of the scripts, with what it is to be told."""
     settings = Settings.from_env(env)
     root = settings.state_dir / "by-hand"
     root.mkdir(exist_ok=True)
@@ -117,13 +118,14 @@ def _by_hand(env: Mapping[str, str], name: AgentName) -> None:
         "BASE": settings.base_flake or "",
         **ENVIRONMENT,
         **settings.nix_env,
+        **more,
     }
     shell = LocalShell(bootstrap.listed(settings, env))
-    shell.run("bash", HERE / "spawn_by_hand.sh", env=given, within=LONG)
+    shell.run("bash", HERE / script, env=given, within=LONG)
 
 
 @contextmanager
-def _ground() -> Iterator[tuple[Host, dict[str, str]]]:
+def ground() -> Iterator[tuple[Host, dict[str, str]]]:
     """A pretend host of its own, gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="hive-bench-", ignore_cleanup_errors=True) as folder:
         env = _environment(Path(folder))
@@ -166,7 +168,7 @@ def _writable(folder: Path) -> None:
             found.chmod(0o700)
 
 
-def _names(count: int) -> list[AgentName]:
+def names_of(count: int) -> list[AgentName]:
     """Agents of which no two share a port."""
     names: dict[int, AgentName] = {}
     for number in itertools.count():
@@ -177,7 +179,7 @@ def _names(count: int) -> list[AgentName]:
     raise AssertionError
 
 
-def _timed(run: Callable[[], object]) -> float:
+def timed(run: Callable[[], object]) -> float:
     begun = time.perf_counter()
     run()
     return time.perf_counter() - begun

@@ -3,20 +3,7 @@
 # runs for their effect, without its looks, locks, rows and logs. Needs NAME, PORT, ROOT, BASE.
 set -euo pipefail
 
-nix() { command nix --extra-experimental-features 'nix-command flakes' "$@"; }
-commit() { # repo ref subject parent file...
-  local repo=$1 ref=$2 subject=$3 parent=$4 file; shift 4
-  {
-    printf 'feature done\ncommit %s\ncommitter %s <%s> %s +0000\n' "$ref" \
-      "$GIT_COMMITTER_NAME" "$GIT_COMMITTER_EMAIL" "$(date +%s)"
-    printf 'data %d\n%s\n' "${#subject}" "$subject"
-    [ -z "$parent" ] || printf 'from %s\ndeleteall\n' "$parent"
-    for file; do
-      printf 'M 100644 inline %s\ndata %d\n' "${file##*/}" "$(stat -c %s "$file")"; cat "$file"; echo
-    done
-    printf 'done\n'
-  } | git -C "$repo" fast-import --quiet --force --date-format=raw
-}
+. "$(dirname "${BASH_SOURCE[0]}")/by_hand.sh"
 
 seed=$ROOT/seed
 mkdir -p "$seed" "$ROOT/blocks" "$ROOT/gcroots/$NAME" "$ROOT/home/$NAME"/{claude,state,run}
@@ -37,15 +24,6 @@ rev=$(git -C "$applied" rev-parse refs/heads/main)
 echo "create refs/tags/deployed/0 $rev" | git -C "$applied" update-ref --stdin
 git -C "$applied" read-tree --reset -u refs/heads/main
 
-flake() {
-  echo '{'; echo '  inputs = {'
-  echo "    \"base-0\".url = \"$(cat "$ROOT/base")\";"
-  cat "$ROOT"/blocks/*.input
-  echo '  };'; echo '  outputs = inputs: {'; echo '    hive.origins = {'
-  echo "      \"base-0\" = \"$BASE\";"; echo '    };'; echo '    nixosConfigurations = {'
-  cat "$ROOT"/blocks/*.agent
-  echo '    };'; echo '  };'; echo '}'
-}
 if [ ! -d "$meta" ]; then
   nix flake metadata --json "$BASE" | python3 -c 'import json, sys; print(json.load(sys.stdin)["url"])' >"$ROOT/base"
   git init --quiet --template= --initial-branch=main "$meta"
