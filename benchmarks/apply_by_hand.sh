@@ -8,7 +8,6 @@ set -euo pipefail
 proposed=$ROOT/proposed/$NAME applied=$ROOT/applied/$NAME meta=$ROOT/meta
 git -C "$applied" fetch --quiet --no-tags --no-write-fetch-head -- "$proposed" "$REV:refs/tags/proposal/$ID"
 echo "create refs/tags/building/$ID $REV" | git -C "$applied" update-ref --stdin
-nix flake metadata --json --no-update-lock-file "git+file://$applied?rev=$REV" >/dev/null
 
 echo "    \"agent-$NAME\".url = \"git+file://$applied?rev=$REV\";" >"$ROOT/blocks/$NAME.input"
 new=$ROOT/new; rm -rf "$new"; mkdir "$new"

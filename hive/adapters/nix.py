@@ -73,16 +73,6 @@ class Nix:
         except CommandFailed as failed:
             raise _trouble(failed, "the meta flake cannot be locked", "lock-failed") from None
 
-    def refuse_unlocked(self, flake: str, rev: Rev) -> None:
-        """Raises `Refused`, code `stale-lock`, where the flake's own lock lacks an input."""
-        words = ("flake", "metadata", "--json", "--no-update-lock-file", f"{flake}?rev={rev}")
-        try:
-            self._run(*words, within=LOCK)
-        except CommandFailed as failed:
-            raise _trouble(
-                failed, f"the commit {rev[:12]} is not a flake that is locked", "stale-lock"
-            ) from None
-
     def update_input(self, folder: Path, name: str) -> None:
         """Lock the input `name` of `folder/flake.nix` anew, and leave the rest.
 

@@ -1,4 +1,4 @@
-"""What an agent's flake may stand on: an input that names this host's own files is refused.
+"""What an agent's flake may stand on: what its own lock says, and no file of this host.
 
 nix copies an input into the store, which everybody reads, and runs as root: a `path:` or a
 `git+file:` input would hand out whatever it names.
@@ -11,7 +11,42 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hive.domain.names import AgentName
+from hive.domain.target import Nodes
 from hive.errors import Refused
+
+
+def refuse_stale(agent: AgentName, own: str | None, lock: str) -> None:
+    """Raises `Refused`, code `stale-lock`, where the agent's own `flake.lock` lacks an input.
+
+    nix takes over what that lock says, and fills in what it does not: so what the meta flake's
+    lock has below the agent must be what the agent's own has.
+    """
+    known = _contents(own, None) if own else {}
+    for name, content in _contents(lock, f"agent-{agent}").items():
+        if known.get(name) != content:
+            raise Refused(
+                f"the input {name!r} of {agent} is not locked by the commit's own flake.lock",
+                code="stale-lock",
+                hint="run `nix flake lock` there, commit flake.lock with it, and propose that",
+            )
+
+
+def _contents(lock: str, below: str | None) -> dict[str, str]:
+    """What each input of a node holds; of the root, where none is named."""
+    try:
+        found = json.loads(lock)
+        root = found["nodes"][found["root"]].get("inputs", {})
+        nodes = Nodes(found["nodes"], root)
+        named = root
+        if below is not None:
+            named = found["nodes"][nodes.follow(root[below])].get("inputs", {})
+        return {name: nodes.content(where) for name, where in named.items()}
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        raise Refused(
+            f"a flake.lock does not hold together: {type(error).__name__} {error}",
+            code="stale-lock",
+            hint="run `nix flake lock` there, commit flake.lock with it, and propose that",
+        ) from None
 
 
 def refuse_host_inputs(agent: AgentName, lock: str) -> None:

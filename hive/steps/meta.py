@@ -11,7 +11,7 @@ from hive.adapters.clock import wait_until
 from hive.adapters.git import MAIN
 from hive.adapters.locks import Lock
 from hive.adapters.world import World
-from hive.domain.inputs import refuse_host_inputs
+from hive.domain.inputs import refuse_host_inputs, refuse_stale
 from hive.domain.meta import FLAKE, LOCK, Base, Meta, render
 from hive.domain.names import AgentName, Rev
 from hive.domain.target import AppliedMain, Pinned
@@ -82,11 +82,12 @@ class CandidatePinned:
         main = world.git.ref(world.layout.meta, MAIN)
         meta = meta_at(world, main)
         base = self.target.base or base_known(world, agent, meta) or self._pinned_base(world)
-        if isinstance(self.target, Pinned):
-            world.nix.refuse_unlocked(world.git.url(world.layout.applied(agent)), rev)
         changed = meta.with_block(wanted(world, self.target, rev, base), base)
         files = locked(world, agent, changed, main)
         refuse_host_inputs(agent, files[LOCK])
+        if isinstance(self.target, Pinned):
+            own = world.git.file(world.layout.applied(agent), rev, LOCK)
+            refuse_stale(agent, own, files[LOCK])
         subject = f"candidate {agent} {rev[:12]}"
         with meta_locked(world):
             world.git.commit(
