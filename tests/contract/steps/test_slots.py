@@ -117,7 +117,7 @@ def test_a_slot_is_free_when_its_work_is_over_or_has_failed(pretend: Pretend) ->
         raise ZeroDivisionError
     with slot(world, "build", 1):
         assert len(world.locks.held) == 1
-    assert world.locks.held == ()
+    assert not world.locks.held
 
 
 def test_each_kind_of_work_has_slots_of_its_own(pretend: Pretend) -> None:
