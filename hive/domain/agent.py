@@ -102,7 +102,7 @@ class Agent:
     failed_at: datetime | None = None
 
 
-_SIZE: Final = re.compile(r"(\d+)([KMGT]?)")
+_SIZE: Final = re.compile(r"([0-9]{1,20})([KMGT]?)")
 _SMALLEST: Final = 16 * 1024**2
 _LONGEST: Final = 1000
 

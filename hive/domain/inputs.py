@@ -7,12 +7,16 @@ nix copies an input into the store, which everybody reads, and runs as root: a `
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from hive.domain.names import AgentName
 from hive.domain.target import Nodes
 from hive.errors import Refused
+
+_FILES: Final = ("file:", "git+file:", "hg+file:", "/")
+_BY_SSH: Final = re.compile(r"[^/]*@.*:.*")
 
 
 def refuse_stale(agent: AgentName, own: str | None, lock: str) -> None:
@@ -82,7 +86,8 @@ def _below(nodes: Mapping[str, Any], root: str) -> Iterator[str]:
 
 def _on_host(locked: Mapping[str, Any]) -> str | None:
     """The file that it names. A relative path is within its own flake."""
-    path, url = str(locked.get("path", "")), str(locked.get("url", ""))
+    path, url = str(locked.get("path", "")), str(locked.get("url", "")).strip()
     if locked.get("type") == "path" and (path.startswith("/") or ".." in path.split("/")):
         return path
-    return url if url.startswith(("file:", "/", "git+file:")) else None
+    is_far = "://" in url or _BY_SSH.fullmatch(url)  # nix takes any other for a path
+    return url if url and (not is_far or url.lower().startswith(_FILES)) else None

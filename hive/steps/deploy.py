@@ -15,7 +15,7 @@ from hive.domain.target import Recorded, Target, closure_keys
 from hive.errors import Fault, Refused
 from hive.steps.container import ProfileSet
 from hive.steps.look import Planned, candidate, deployed_tag, meta_at, planned, recorded, rev_of
-from hive.steps.meta import locked, meta_alone, meta_locked
+from hive.steps.meta import is_meta_clean, locked, meta_locked
 from hive.steps.running import Running, Stopped
 from hive.steps.step import Differs, Finding, Holds, Step
 
@@ -44,7 +44,7 @@ class Deployed:
             return Differs(f"the tag of the last deploy of {agent} is missing")
         if not world.git.is_clean(applied):
             return Differs(f"the tree of {applied} is not its main")
-        if not _is_meta_clean(world):
+        if not is_meta_clean(world):
             return Differs(f"the tree of {world.layout.meta} is not its main")
         return Holds(f"{tag.removeprefix('refs/tags/')} is on {rev[:12] if rev else rev}")
 
@@ -120,14 +120,6 @@ def is_recorded(world: World, target: Target) -> bool:
     """Whether meta's main pins the target: past this, a job goes forward only."""
     found = planned(world, target)
     return found is not None and found.is_recorded
-
-
-def _is_meta_clean(world: World) -> bool:
-    """Between another agent's commit and its tree, meta is not: so a no is asked for alone."""
-    if world.git.is_clean(world.layout.meta):
-        return True
-    with meta_alone(world):
-        return world.git.is_clean(world.layout.meta)
 
 
 def _refuse_other_changes(world: World, main: Rev, before: Meta, lock: str, found: Planned) -> None:

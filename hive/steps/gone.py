@@ -16,7 +16,7 @@ from hive.domain.names import AgentName, Rev
 from hive.domain.target import closure_keys
 from hive.errors import Fault
 from hive.steps.look import candidate, meta_at
-from hive.steps.meta import locked, meta_locked
+from hive.steps.meta import is_meta_clean, locked, meta_locked
 from hive.steps.step import Differs, Finding, Holds
 
 
@@ -71,7 +71,7 @@ class Forgotten:
             return Differs(f"meta names {self.agent}")
         if world.git.ref(meta, candidate(self.agent)):
             return Differs(f"meta has a candidate of {self.agent}")
-        if world.git.is_repo(meta) and not world.git.is_clean(meta):
+        if world.git.is_repo(meta) and not is_meta_clean(world):
             return Differs(f"the tree of {meta} is not its main")
         return Holds(f"meta does not name {self.agent}")
 

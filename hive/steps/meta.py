@@ -48,6 +48,14 @@ def meta_alone(world: World) -> Iterator[None]:
         yield
 
 
+def is_meta_clean(world: World) -> bool:
+    """Between another agent's commit and its tree, meta is not: so a no is asked for alone."""
+    if world.git.is_clean(world.layout.meta):
+        return True
+    with meta_alone(world):
+        return world.git.is_clean(world.layout.meta)
+
+
 def clear_meta_if_free(world: World) -> None:
     """No corpse is left in meta, but where someone else is at work there: who then clears them."""
     if not world.git.corpses(world.layout.meta):

@@ -61,8 +61,9 @@ class Tagged:
         return _found(world, self.agent, tag(self.name, self.job), self.rev)
 
     def apply(self, world: World) -> None:
-        move = RefMove(tag(self.name, self.job), self.rev, None)
-        world.git.move(world.layout.applied(self.agent), move)
+        if isinstance(self.check(world), Differs):
+            move = RefMove(tag(self.name, self.job), self.rev, None)
+            world.git.move(world.layout.applied(self.agent), move)
 
 
 def plant_verdict(

@@ -11,8 +11,8 @@ import multiprocessing
 import os
 import shutil
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -77,6 +77,8 @@ class Victim:
     """A hive on a pretend host of its own, whose programs stand behind shims."""
 
     folder: Path
+    more: Mapping[str, str] = field(default_factory=dict)
+    """What its hive is told beside the usual."""
 
     @property
     def state(self) -> Path:
@@ -123,7 +125,7 @@ class Victim:
         return Ended(code, out, err)
 
     def _environment(self) -> dict[str, str]:
-        ours = environment(self.state)
+        ours = environment(self.state, **self.more)
         return {**ours, "PATH": f"{self.folder / 'shims'}{os.pathsep}{ours['PATH']}"}
 
     def _make_shims(self, shims: Path) -> None:

@@ -13,6 +13,7 @@ from hive.adapters.halt import Halt
 from hive.adapters.locks import Locks
 from hive.adapters.shell import LocalShell, silent
 from hive.adapters.world import World
+from hive.domain.job import Job
 from hive.domain.target import AppliedMain
 from hive.service import agents, jobs
 from hive.settings import Settings
@@ -26,15 +27,19 @@ NOT_HIVES = (
     "sim/units", "sim/create.lock", "sim/nix-env.lock", "hive.sqlite", "hive.sqlite-wal",
     "hive.sqlite-shm",
 )  # fmt: skip
+REPOS = ("meta", "applied/alice", "agents/alice/config")
 KEYS = ("PRIVATE_NETWORK", "PRIVATE_USERS", "EXTRA_NSPAWN_FLAGS", "HOST_ADDRESS")
 LEFT = re.compile(
     r"(?!.*\bflake\.lock$)(.*\.lock|.*\.new|.*\.hive-new|scratch/.+|(.*/)?tmp_obj_[^/]*)"
 )
 
 
-def snapshot(state: Path) -> dict[str, Any]:
-    """refs, trees, subjects, files, modes, links, units and rows of a host with one agent."""
-    env = environment(state)
+def snapshot(state: Path, **more: str) -> dict[str, Any]:
+    """refs, trees, subjects, files, modes, links, units and rows of a host with one agent.
+
+    `more` is what its hive is told beside the usual. Of a repo that is gone nothing is said.
+    """
+    env = environment(state, **more)
     settings = Settings.from_env(env, config=NO_FILE)
     database = open_database(settings.database_url)
     try:
@@ -44,11 +49,11 @@ def snapshot(state: Path) -> dict[str, Any]:
         return {
             "files": dict(seen.files()),
             "left behind": list(seen.left()),
-            "repos": {name: seen.repo(state / name) for name in ("meta", "applied/alice")}
-            | {"proposed": seen.repo(state / "agents/alice/config")},
+            "repos": {name: seen.repo(state / name) for name in REPOS if (state / name).exists()},
             "unit": seen.unit(),
             "agents": [seen.plain(str(view.as_json())) for view in agents.listed(host)],
             "jobs": {view.job.state.value for view in jobs.listed(host)},
+            "ends": [seen.end(view.job) for view in jobs.listed(host)],
         }
     finally:
         database.dispose()
@@ -113,6 +118,11 @@ class _Seen:
             ref: [self.plain(line.replace(main, "main's tree"))[-80:] for line in said.splitlines()]
             for ref, said in commits.items()
         }
+
+    def end(self, job: Job) -> str:
+        """How a job ended, and what it said then."""
+        code = job.error and job.error.code
+        return self.plain(f"{job.id} {job.kind} {job.agent} {job.state}: {code} {job.result}")
 
     def unit(self) -> dict[str, Any]:
         unit = self.world.systemd.unit(ALICE.container)

@@ -22,7 +22,7 @@ from hive.errors import CommandFailed, Refused, Transient
 from hive.steps.closure import Built
 from hive.steps.container import Defined, Limited, ProfileSet
 from hive.steps.meta import CandidatePinned
-from hive.steps.running import Ready, Running, Stopped, settled
+from hive.steps.running import Ready, Restarted, Restarts, Running, Stopped, settled
 from hive.steps.step import Differs, Holds
 from hive.testing import FakeClock
 from tests.pretend import ALICE, Pretend
@@ -251,7 +251,9 @@ def test_a_conf_that_changed_since_the_start_needs_a_restart(pretend: Pretend) -
     pretend.world().systemd.start(CONTAINER)
     before = unit(pretend).main_pid
     a_conf(pretend).write_text(right)
-    assert pretend.finds(step) == Differs("h-alice was started with another PRIVATE_NETWORK")
+    assert pretend.finds(step) == Differs(
+        "h-alice was started with another PRIVATE_NETWORK: a restart"
+    )
     pretend.run(step)
     assert unit(pretend).main_pid not in (None, before)
 
@@ -312,6 +314,137 @@ def test_a_host_that_knows_no_user_namespaces_is_refused_and_the_container_stopp
         step.apply(world)
     assert caught.value.code == "privileged"
     assert not unit(pretend).is_active
+
+
+# Running, and when it restarts
+
+
+def running(restarts: Restarts) -> Running:
+    return Running(AppliedMain(ALICE), restarts=restarts)
+
+
+def started_otherwise(pretend: Pretend) -> int | None:
+    """It runs, and was started with another conf than there is now; its main process."""
+    pretend.before(Running)
+    right = a_conf(pretend).read_text()
+    a_conf(pretend).write_text(right.replace("PRIVATE_NETWORK=0", "PRIVATE_NETWORK=1"))
+    pretend.world().systemd.start(CONTAINER)
+    a_conf(pretend).write_text(right)
+    return unit(pretend).main_pid
+
+
+@pytest.mark.parametrize(
+    ("restarts", "how"),
+    [
+        (Restarts.AUTO, "a reload"),
+        (Restarts.NEVER, "a reload"),
+        (Restarts.ALWAYS, "a restart"),
+    ],
+)
+def test_another_closure_is_taken_as_the_operator_wants(
+    pretend: Pretend, restarts: Restarts, how: str
+) -> None:
+    pretend.after(Running)
+    before, old = unit(pretend).main_pid, pretend.host.layout.profile(CONTAINER).resolve()
+    switch_profile(pretend)
+    step = running(restarts)
+    assert pretend.finds(step) == Differs(f"h-alice still runs {old}: {how}")
+    pretend.run(step)
+    assert (unit(pretend).main_pid == before) is (how == "a reload")
+    now = unit(pretend).main_pid
+    found = pretend.finds(step)
+    assert isinstance(found, Holds)
+    assert str(pretend.host.layout.profile(CONTAINER).resolve()) in found.because
+    assert pretend.run(step).held == ["Running"]
+    assert unit(pretend).main_pid == now
+
+
+def test_what_runs_as_it_should_is_not_restarted_even_always(pretend: Pretend) -> None:
+    pretend.after(Running)
+    before = unit(pretend).main_pid
+    assert pretend.run(running(Restarts.ALWAYS)).held == ["Running"]
+    assert unit(pretend).main_pid == before
+
+
+def test_what_only_a_restart_changes_waits_where_none_is_wanted(pretend: Pretend) -> None:
+    before = started_otherwise(pretend)
+    step = running(Restarts.NEVER)
+    found = pretend.finds(step)
+    assert isinstance(found, Holds)
+    assert "was started with another PRIVATE_NETWORK" in found.because
+    switch_profile(pretend)
+    pretend.run(step)
+    assert unit(pretend).main_pid == before
+    assert isinstance(pretend.finds(running(Restarts.AUTO)), Differs)
+    pretend.run(running(Restarts.AUTO))
+    assert unit(pretend).main_pid != before
+
+
+def test_a_container_that_is_down_is_started_also_where_no_restart_is_wanted(
+    pretend: Pretend,
+) -> None:
+    step = running(Restarts.NEVER)
+    pretend.before(Running)
+    assert pretend.run(step).applied == ["Running"]
+
+
+def test_a_root_of_the_hosts_is_ended_also_where_no_restart_is_wanted(pretend: Pretend) -> None:
+    pretend.after(Running)
+    before = unit(pretend).main_pid
+    (leader_of(pretend) / "uid_map").write_text("0 0 4294967295\n")
+    step = running(Restarts.NEVER)
+    found = pretend.finds(step)
+    assert isinstance(found, Differs)
+    assert "no user namespace" in found.because
+    pretend.run(step)
+    assert unit(pretend).main_pid != before
+
+
+def test_a_restart_that_was_killed_between_stop_and_start_goes_on(pretend: Pretend) -> None:
+    pretend.after(Running)
+    switch_profile(pretend)
+    pretend.world().systemd.stop(CONTAINER)
+    step = running(Restarts.ALWAYS)
+    assert pretend.finds(step) == Differs("h-alice is inactive")
+    assert pretend.run(step).applied == ["Running"]
+
+
+# Restarted
+
+
+def restarted(pretend: Pretend, since: timedelta = timedelta(0)) -> Restarted:
+    """It was to be restarted now, or `since` before or after."""
+    return Restarted(ALICE, pretend.world().clock.now() + since)
+
+
+def test_what_does_not_run_starts_anew(pretend: Pretend) -> None:
+    step = restarted(pretend)
+    assert pretend.finds(step) == Holds("alice is inactive: it starts anew")
+    assert pretend.cost(step) == 1
+    step.apply(pretend.world())
+    assert pretend.holds(step)
+
+
+def test_what_runs_since_before_is_stopped_once_and_then_starts_anew(pretend: Pretend) -> None:
+    start = pretend.after(Running)
+    before = unit(pretend).main_pid
+    step = restarted(pretend, timedelta(seconds=1))
+    assert isinstance(pretend.finds(step), Differs)
+    assert pretend.run(step).applied == ["Restarted"]
+    assert not unit(pretend).is_active
+    assert pretend.run(step).held == ["Restarted"], "killed here it is not stopped again"
+    step.apply(pretend.world())
+    pretend.run(start)
+    assert unit(pretend).main_pid not in (None, before)
+
+
+def test_what_was_started_since_then_is_not_stopped(pretend: Pretend) -> None:
+    step = restarted(pretend, -timedelta(hours=1))
+    pretend.after(Running)
+    before = unit(pretend).main_pid
+    assert pretend.run(step).held == ["Restarted"]
+    assert pretend.cost(step) == 1
+    assert unit(pretend).main_pid == before
 
 
 # Ready

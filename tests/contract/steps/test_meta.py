@@ -6,11 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from hive.domain.job import JobId
+from hive.domain.target import AppliedMain, Pinned
 from hive.errors import Refused
 from hive.steps.closure import Built
+from hive.steps.deploy import Deployed
 from hive.steps.meta import CandidatePinned
 from hive.steps.repos import AppliedSeeded
-from hive.steps.step import Differs
+from hive.steps.step import Differs, Holds
+from hive.steps.tags import ProposalPinned
 from tests.pretend import ALICE, BOB, MAIN, Pretend, a_base, a_pretend_host, tree
 
 CANDIDATE = "refs/heads/candidate/alice"
@@ -153,3 +157,72 @@ def test_the_locks_of_a_killed_git_are_removed_before_the_next_candidate(pretend
     clear_leftovers(pretend.world(), ALICE)
     assert not corpse.exists()
     assert pretend.run(step).applied == ["CandidatePinned"]
+
+
+# What a target says beside a commit
+
+
+def pinned_text(pretend: Pretend, ref: str = CANDIDATE) -> str:
+    return pretend.git(pretend.meta, "show", f"{ref}:flake.nix")
+
+
+def test_what_the_operator_set_is_in_the_candidate_and_makes_another_closure(
+    pretend: Pretend,
+) -> None:
+    pretend.spawn()
+    target = AppliedMain(ALICE, overrides=(("HIVE_MODEL", "o${p}us"),))
+    assert pretend.holds(CandidatePinned(AppliedMain(ALICE)))
+    found = pretend.finds(CandidatePinned(target))
+    assert found == Differs("no commit of meta pins what alice wants")
+    pretend.run(CandidatePinned(target))
+    assert 'HIVE_MODEL = "o\\${p}us"' in pinned_text(pretend)
+    assert "HIVE_MODEL" not in pinned_text(pretend, "main")
+    assert pretend.run(Built(target)).applied == ["Built"]
+    before = pretend.refs(pretend.meta)
+    CandidatePinned(target).apply(pretend.world())
+    assert pretend.refs(pretend.meta) == before
+    assert pretend.cost(CandidatePinned(target)) <= 2
+
+
+def test_what_is_set_no_more_is_in_no_candidate(pretend: Pretend) -> None:
+    pretend.spawn()
+    old, new = (AppliedMain(ALICE, (("HIVE_MODEL", name),)) for name in ("opus", "sonnet"))
+    pretend.run(CandidatePinned(old), CandidatePinned(new))
+    assert isinstance(pretend.finds(CandidatePinned(old)), Differs)
+    assert "opus" not in pinned_text(pretend)
+    assert pretend.holds(CandidatePinned(AppliedMain(ALICE))), "main pins that"
+
+
+def test_a_target_with_a_base_moves_to_it_and_one_without_stays(tmp_path: Path) -> None:
+    with a_pretend_host(tmp_path, HIVE_BASE_FLAKE=a_base(tmp_path)) as pretend:
+        pretend.spawn()
+        flake = tmp_path / "base" / "flake.nix"
+        flake.write_text(flake.read_text() + "# newer\n")
+        reference = pretend.world().base
+        assert reference is not None
+        base = pretend.world().nix.pin(reference)
+        assert pretend.holds(CandidatePinned(AppliedMain(ALICE))), "a base that moved is nothing"
+        moving = AppliedMain(ALICE, base=base)
+        assert isinstance(pretend.finds(CandidatePinned(moving)), Differs)
+        pretend.run(CandidatePinned(moving), Built(moving))
+        assert base.url in pinned_text(pretend)
+        assert base.url not in pinned_text(pretend, "main")
+        found = pretend.finds(CandidatePinned(moving))
+        assert isinstance(found, Holds)
+        assert base.label in found.because
+        pretend.run(Deployed(moving, JobId(2)))
+        assert pretend.holds(CandidatePinned(AppliedMain(ALICE))), "what it stands on now"
+        assert base.url in pinned_text(pretend, "main")
+
+
+def test_a_commit_that_is_proposed_is_pinned_and_main_does_not_move(pretend: Pretend) -> None:
+    pretend.spawn()
+    before = pretend.refs(pretend.applied())[MAIN]
+    rev = pretend.propose(agent_nix="{ }\n")
+    target = Pinned(ALICE, rev)
+    pretend.run(ProposalPinned(ALICE, JobId(2), rev), CandidatePinned(target), Built(target))
+    assert f"?rev={rev}" in pinned_text(pretend)
+    assert pretend.refs(pretend.applied())[MAIN] == before
+    assert pretend.holds(CandidatePinned(AppliedMain(ALICE)))
+    assert pretend.run(Deployed(target, JobId(2))).applied == ["Deployed"]
+    assert pretend.refs(pretend.applied())[MAIN] == rev
