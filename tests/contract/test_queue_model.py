@@ -115,11 +115,12 @@ class Known:
     tag_due: str | None = None
     error: str | None = None
 
-    def goes(self, state: JobState, *, tag: bool = False) -> None:
+    def goes(self, state: JobState) -> None:
+        """What ends otherwise than well leaves something to do on the agent's host."""
         self.state = state
         if state is not R:
             self.worker = self.leased_until = None
-        if tag:
+        if state in ENDED - {S}:
             self.tag_due = state.value
 
     def as_row(self) -> dict[str, object]:
@@ -289,7 +290,7 @@ class Queue(RuleBasedStateMachine):
                     verdicts.withdraw(session, job, now=self.now)
                 else:
                     verdicts.deny(session, job, note="", now=self.now)
-            known.goes(C if is_withdrawn else D, tag=True)
+            known.goes(C if is_withdrawn else D)
             known.error = "withdrawn" if is_withdrawn else "denied"
 
     def orphan(self) -> None:
@@ -297,7 +298,7 @@ class Queue(RuleBasedStateMachine):
         with self._refused_unless(known.state in (Q, W)):
             with self.database.write() as session:
                 verdicts.orphan(session, job, error=NOT_READY, now=self.now)
-            known.goes(F, tag=True)
+            known.goes(F)
             known.error = NOT_READY.code
 
     def pause_or_resume(self) -> None:
@@ -444,7 +445,7 @@ class Queue(RuleBasedStateMachine):
                 verdicts.cancel(session, job, now=self.now)
             known.is_cancelled = True
             if known.state is W or (known.state is Q and known.attempt == 0):
-                known.goes(C, tag=True)
+                known.goes(C)
                 known.error = CANCELLED.code
             else:
                 known.run_at = None
@@ -530,7 +531,7 @@ class Queue(RuleBasedStateMachine):
             known.error = None
 
     def _superseded(self, known: Known, by: JobId) -> None:
-        known.goes(X, tag=True)
+        known.goes(X)
         known.superseded_by = by
 
     def _hear(self, event: Event) -> None:

@@ -263,8 +263,9 @@ def test_a_unit_that_failed_too_often_is_reset_and_started(pretend: Pretend) -> 
     runtime = pretend.host.layout.runtime(ALICE)
     runtime.rename(runtime.with_name("away"))
     for _ in range(6):
-        with pytest.raises(CommandFailed):
+        with pytest.raises(Transient, match="No such file or directory") as failed:
             pretend.world().systemd.start(CONTAINER)
+        assert failed.value.code == "start-failed"
     runtime.with_name("away").rename(runtime)
     assert pretend.finds(step) == Differs("h-alice is failed")
     pretend.run(step)
