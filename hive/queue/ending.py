@@ -97,9 +97,10 @@ def trouble(error: HiveError) -> Trouble:
 def _finished(session: Session, job: Job, finished: Finished, now: datetime) -> Job:
     """With it come its children, and what its end means for its agent's other jobs."""
     after = finished.after
+    beside = {} if after.at_once is None else {"at_once": after.at_once}
     ended = moves.make(
         session, job.id, FINISH, now=now, attempt=job.attempt,
-        error=None, restoring=False, result=dict(finished.result), at_once=after.at_once,
+        error=None, restoring=False, result=dict(finished.result), **beside,
     )  # fmt: skip
     for child in after.children:
         jobs.submit(session, _of(job, child), now=now)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from hive import bootstrap
-from hive.adapters.git import ENVIRONMENT
+from hive.adapters.gitsafe import ENVIRONMENT
 from hive.adapters.halt import Halt
 from hive.adapters.locks import Locks
 from hive.adapters.shell import LocalShell, silent

@@ -28,9 +28,10 @@ from tests.pretend import ME, PATH, a_base, environment, tree
 HIVE: Final = Path(sys.executable).with_name("hive")
 WITHIN: Final = timedelta(minutes=5)
 JOB_KEYS: Final = (
-    "id", "kind", "node", "agent", "state", "attempt", "steps", "result", "error", "ask", "requested_by",
-    "approved_by", "approved_at", "created_at", "started_at", "finished_at", "note", "failures", "losses", "restoring", "worker",
-    "parent", "superseded_by", "run_at", "cancel_requested_at",
+    "id", "kind", "node", "agent", "state", "attempt", "steps", "result", "error", "ask",
+    "requested_by", "approved_by", "approved_at", "created_at", "started_at", "finished_at", "note",
+    "failures", "losses", "restoring", "worker", "parent", "superseded_by", "run_at",
+    "cancel_requested_at",
 )  # fmt: skip
 AGENT_KEYS: Final = (
     "name", "node", "container", "port", "desired", "running", "privileged", "system", "deployed",
