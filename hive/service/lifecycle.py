@@ -101,7 +101,6 @@ def propose(
     refuse_elsewhere(host, asked.at(host), LOOKS)
     agent = known(host, name, host.node)
     world = written_to(host)
-    number_above_tags(host, world, name)
     ask: dict[str, Any] = {"rev": world.resolve(name, rev)}
     if message:
         ask["message"] = message
@@ -115,8 +114,6 @@ def rollback(host: Host, name: AgentName, asked: Asked, *, to: JobId | None = No
     """To what an earlier job deployed; without one, to what was deployed before this."""
     refuse_elsewhere(host, asked.at(host), LOOKS)
     agent = known(host, name, host.node)
-    world = written_to(host)
-    number_above_tags(host, world, name)
     job, rev = earlier(host, name, to)
     return _submit(host, Rollback.kind, agent, asked, {"rev": rev, "to": job}, approves=True)
 
@@ -217,7 +214,7 @@ def _submit(
     approves: bool = False,
 ) -> Submitted:
     if agent.node == host.node:
-        written_to(host)
+        number_above_tags(host, written_to(host), agent.name)
     said = dict(ask or {})
     new = NewJob(
         kind=kind,

@@ -14,14 +14,18 @@ from hive.steps.step import Differs, Finding, Holds
 
 @dataclass(frozen=True, slots=True)
 class BaseWanted:
-    """The base flake of this node was pinned, by job `job` or a newer one."""
+    """The base flake of this node was pinned by job `job`.
+
+    A higher number is no newer job: a database that was lost gives numbers again.
+    """
 
     job: JobId
 
     def check(self, world: World) -> Finding:
         found = _read(world)
-        if found is None or found[0] < self.job:
-            return Differs("the base flake was not looked at yet")
+        if found is None or found[0] != self.job:
+            last = f"job {found[0]} pinned {found[1].label}" if found else "nothing was pinned"
+            return Differs(f"the base flake was not looked at yet: {last}")
         return Holds(f"the base is {found[1].label}")
 
     def apply(self, world: World) -> None:

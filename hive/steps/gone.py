@@ -40,7 +40,7 @@ class Undefined:
         for folder in (layout.root(container), layout.profile(container).parent):
             Beneath(folder.parent).wipe(folder.name)
         world.files.remove(layout.conf(container))
-        if world.files.exists(layout.drop_in(container)):
+        if world.files.exists(layout.drop_in(container).parent):
             world.files.wipe(layout.drop_in(container).parent)
             world.systemd.daemon_reload()
         world.files.wipe(layout.runtime(self.agent))
@@ -53,7 +53,7 @@ class Undefined:
             layout.conf(container),
             layout.root(container),
             layout.profile(container).parent,
-            layout.drop_in(container),
+            layout.drop_in(container).parent,
             layout.runtime(self.agent),
         )
 

@@ -15,7 +15,7 @@ from hive.adapters.halt import Halt
 from hive.adapters.locks import Locks
 from hive.adapters.shell import LocalShell, silent
 from hive.domain.agent import Desired
-from hive.domain.job import Job, JobState
+from hive.domain.job import ENDED, Job, JobState
 from hive.queue.host import Host
 from hive.settings import Settings
 from hive.sim.stop import stop_all
@@ -84,8 +84,9 @@ class Midlife:
         return min(found, key=lambda job: job.id, default=None)
 
     def is_restoring(self) -> bool:
+        """Or has, to the end: how often a unit is looked at varies from run to run."""
         job = self.accepted()
-        return job is not None and job.restoring and job.state is JobState.RUNNING
+        return job is not None and job.restoring and job.state in (JobState.RUNNING, *ENDED)
 
     def snapshot(self) -> dict[str, object]:
         return snapshot(self.state, **self.victim.more)

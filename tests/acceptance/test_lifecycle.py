@@ -282,6 +282,20 @@ def test_a_rebuild_puts_back_what_was_lost(person: Person) -> None:
     assert subjects(person) == before, "nothing has changed, and nothing is recorded"
 
 
+def test_what_an_older_database_would_number_again_is_numbered_above_every_tag(
+    person: Person,
+) -> None:
+    """As after a backup was put back: a rebuild plants a tag of its own number too."""
+    other = committed(person, GREETING="hello")
+    applied, config = "applied/alice", person.state / "agents/alice/config"
+    person.git(applied, "fetch", "--quiet", str(config), "main")
+    person.git(applied, "tag", "deployed/2", other)
+    person.git(applied, "tag", "deployed/40", other)
+    person.does("agent", "set", "alice", "model=opus")
+    person.does("rebuild", "alice")
+    assert alice(person)["deployed"]["job"] == 41
+
+
 def test_a_rollback_goes_to_what_was_deployed_before_by_a_new_job(person: Person) -> None:
     first = alice(person)
     person.does("apply", "alice", committed(person, GREETING="hello"))

@@ -41,7 +41,7 @@ def container(pretend: Pretend) -> tuple[Path, ...]:
         layout.conf(name),
         layout.root(name),
         layout.profile(name).parent,
-        layout.drop_in(name),
+        layout.drop_in(name).parent,
         layout.runtime(ALICE),
     )
 
@@ -89,7 +89,6 @@ def test_a_container_that_is_gone_has_no_conf_root_profile_limits_or_runtime(
     assert isinstance(pretend.finds(step), Differs)
     assert pretend.run(step).applied == ["Undefined"]
     assert left(pretend) == []
-    assert not pretend.host.layout.drop_in(ALICE.container).parent.exists()
     assert pretend.cost(step) == 0
     step.apply(pretend.world())
     assert left(pretend) == []
@@ -108,6 +107,16 @@ def test_whatever_is_left_of_a_container_is_named_and_goes(pretend: Pretend, at:
     assert pretend.finds(Undefined(ALICE)) == Differs(f"{kept} is there")
     pretend.run(Undefined(ALICE))
     assert left(pretend) == []
+
+
+def test_limits_that_were_wiped_by_half_are_wiped(pretend: Pretend) -> None:
+    pretend.spawn()
+    pretend.run(Stopped(ALICE))
+    folder = pretend.host.layout.drop_in(ALICE.container).parent
+    pretend.run(Undefined(ALICE))
+    folder.mkdir(parents=True)
+    assert pretend.run(Undefined(ALICE)).applied == ["Undefined"]
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("program", ["nixos-container", "systemctl"])
