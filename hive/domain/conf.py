@@ -19,7 +19,7 @@ from hive.errors import Refused
 Conf = Mapping[str, str]
 FLAGS: Final = "EXTRA_NSPAWN_FLAGS"
 PLACES: Final = frozenset({"/run/hive", "/root/.claude", "/state", "/agents", "/applied", "/meta"})
-"""Inside a container: what is bound there is hive's own. Other flags are an operator's, and stay."""
+"""Inside a container: a bind of one of these is hive's. Any other flag is an operator's."""
 _SPECIAL = frozenset(" :;\"'`\\$*?[")
 _BINDS: Final = frozenset({"--bind", "--bind-ro"})
 

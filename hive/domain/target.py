@@ -66,7 +66,7 @@ def closure_keys(blocks: Iterable[Block], lock: str) -> dict[AgentName, str]:
     """The key of each agent; `Refused` where the lock lacks what one of them stands on."""
     try:
         found = json.loads(lock)
-        nodes = _Nodes(found["nodes"], found["nodes"][found["root"]].get("inputs", {}))
+        nodes = Nodes(found["nodes"], found["nodes"][found["root"]].get("inputs", {}))
         return {block.agent: _key(block, nodes) for block in blocks}
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise Refused(
@@ -76,14 +76,14 @@ def closure_keys(blocks: Iterable[Block], lock: str) -> dict[AgentName, str]:
         ) from None
 
 
-def _key(block: Block, nodes: _Nodes) -> str:
+def _key(block: Block, nodes: Nodes) -> str:
     inputs = [nodes.content(nodes.root[label]) for label in (f"agent-{block.agent}", block.base)]
     identity = [f"{key}={quoted(value)}" for key, value in block.environment]
     return _digest([block.agent, block.rev, block.configuration, identity, inputs])[:KEY_DIGITS]
 
 
 @dataclass(frozen=True, slots=True)
-class _Nodes:
+class Nodes:
     """A lock's nodes. A node that many share is read once, or the work would double at each."""
 
     nodes: Mapping[str, Any]
