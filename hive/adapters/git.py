@@ -288,6 +288,10 @@ class Git:
         date = {"GIT_COMMITTER_DATE": f"{int(at.timestamp())} +0000"}
         self._run(repo, *words, stdin=body.encode(errors=ANY), env=ENVIRONMENT | date)
 
+    def show_plainly(self, repo: Path) -> None:
+        """Its trees are shown to the letter, whatever attributes they hold."""
+        _show_plainly(repo)
+
     def reset_tree(self, repo: Path, ref: str = MAIN) -> None:
         """The index and the tree show `ref`."""
         self._run(repo, "read-tree", "--reset", "-u", ref)

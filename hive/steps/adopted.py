@@ -18,6 +18,7 @@ from hive.adapters.locks import Lock
 from hive.adapters.streams import RefMove
 from hive.adapters.world import World
 from hive.domain import oldmeta
+from hive.domain.inputs import refuse_host_inputs
 from hive.domain.job import JobId
 from hive.domain.meta import FLAKE, LOCK, Block, Meta, deploy_named, parse, render
 from hive.domain.names import AgentName, Rev
@@ -77,7 +78,7 @@ class AppliedAdopted:
             return Differs(f"{repo} has no commit {rev or 'on main'} with a {FLAKE}")
         moves = self._moves(world, rev)
         if moves:
-            said = (f"{move.ref.split('/', 2)[2]} to {rev[:12]}" for move in moves if move.new)
+            said = (f"{move.ref.split('/', 2)[2]} on {move.new[:12]}" for move in moves if move.new)
             return Differs(f"{repo} wants {', '.join(said)}")
         if not world.git.is_clean(repo):
             return Differs(f"the tree of {repo} is not its main")
@@ -97,6 +98,7 @@ class AppliedAdopted:
             moves = self._moves(world, rev)
             if moves:
                 world.git.move(repo, *moves)
+            world.git.show_plainly(repo)
             world.git.reset_tree(repo)
         _refuse_strays(world, repo)
 
@@ -191,6 +193,8 @@ class MetaAdopted:
         world.files.make_folder(folder, mode=0o700)
         files = locked_in(world, folder, found.meta, found.lock)
         oldmeta.refuse_other_content(found.text, found.lock, files[LOCK])
+        for block in found.meta.blocks:
+            refuse_host_inputs(block.agent, files[LOCK])
         world.files.wipe(folder)
         return files
 
