@@ -234,7 +234,7 @@ class Git:
         what was fetched is shown to the letter.
         """
         with self._copied(source, scratch):
-            _show_plainly(repo)
+            self.show_plainly(repo)
             fetch = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules")
             where = ("--update-head-ok", "--no-write-fetch-head", "--", scratch / ".git")
             self._read(source, repo, *fetch, *where, *refspecs)
@@ -290,7 +290,9 @@ class Git:
 
     def show_plainly(self, repo: Path) -> None:
         """Its trees are shown to the letter, whatever attributes they hold."""
-        _show_plainly(repo)
+        files, attributes = Files(), repo / ".git" / "info" / "attributes"
+        if files.exists(repo / ".git") and files.read(attributes) != PLAIN:
+            files.write(attributes, PLAIN)
 
     def reset_tree(self, repo: Path, ref: str = MAIN) -> None:
         """The index and the tree show `ref`."""
@@ -400,9 +402,3 @@ def _clear_reports(repo: Path) -> None:
     with told():
         for report in (repo / ".git").glob("fast_import_crash_*"):
             report.unlink(missing_ok=True)
-
-
-def _show_plainly(repo: Path) -> None:
-    files, attributes = Files(), repo / ".git" / "info" / "attributes"
-    if files.exists(repo / ".git") and files.read(attributes) != PLAIN:
-        files.write(attributes, PLAIN)
