@@ -218,7 +218,8 @@ class Git:
         try:
             self._run(repo, *fast, stdin=stream)
         except HiveError:
-            _clear_reports(repo)
+            with told():
+                refs.clear_reports(repo / ".git")
             raise
         made = self.ref(repo, ref)
         if made is None:
@@ -395,10 +396,3 @@ def _is_full(repo: Path) -> bool:
     except OSError:
         return False
     return disk.f_bavail * disk.f_frsize < ROOM or (disk.f_files > 0 and disk.f_favail == 0)
-
-
-def _clear_reports(repo: Path) -> None:
-    """fast-import leaves one wherever it fails."""
-    with told():
-        for report in (repo / ".git").glob("fast_import_crash_*"):
-            report.unlink(missing_ok=True)
