@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typing_extensions import override
 
 from hive.adapters.git import Git
+from hive.adapters.shell import Ran, Shell
 from hive.adapters.streams import RefMove
 from hive.adapters.systemd import PROPERTIES, Systemd
 from hive.domain.job import JobId
 from hive.errors import Refused
+from hive.jobs.adopt import Adopt
 from hive.steps.adopted import BEFORE, SIDE, AppliedAdopted, MetaAdopted
 from hive.steps.daemon import UNIT, OldDaemonGone
-from hive.steps.step import Differs, Holds
+from hive.steps.leftovers import clear_leftovers
+from hive.steps.step import Differs, Holds, Step
 from hive.testing import FakeShell
 from tests.old_tree import OLD_JOB, age
 from tests.pretend import ALICE, MAIN, Pretend
@@ -158,6 +164,73 @@ def test_a_commit_that_is_gone_is_refused(old: Pretend) -> None:
     with pytest.raises(Refused, match="d" * 40) as caught:
         old.run(APPLIED)
     assert caught.value.code == "foreign-repo"
+
+
+# Killed anywhere
+
+
+@dataclass
+class Dying:
+    """A real shell whose worker dies in the place of starting its `at`th program."""
+
+    real: Shell
+    at: int
+    started: int = 0
+
+    def run(self, *argv: str | Path, **more: Any) -> Ran:  # noqa: ANN401 - as the door has it
+        self.started += 1
+        if self.started == self.at:
+            raise Killed
+        return self.real.run(*argv, **more)
+
+    def find(self, program: str) -> Path | None:
+        return self.real.find(program)
+
+    def become(self, *argv: str) -> None:
+        self.real.become(*argv)
+
+
+def adopting(pretend: Pretend) -> tuple[Step, ...]:
+    settings = pretend.host.defaults
+    return Adopt(pretend.host.node, JOB, (ALICE,), (), settings).plan()
+
+
+def dies(pretend: Pretend, at: int) -> bool:
+    """Whether an adoption that dies there does so, and has not come to its end."""
+    world = pretend.world()
+    shell = Dying(world.git.shell, at)
+    parts: dict[str, Any] = {"git": world.git, "nix": world.nix, "systemd": world.systemd}
+    pretend.changes = {name: replace(part, shell=shell) for name, part in parts.items()}
+    try:
+        pretend.run(*adopting(pretend))
+    except Killed:
+        return True
+    finally:
+        pretend.changes = {}
+    return False
+
+
+def test_killed_before_any_program_the_next_one_finishes_it(old: Pretend) -> None:
+    rev, kept = old.refs(old.applied())[MAIN], old.folder / "kept"
+    old.deploy_next(agent_nix="{ }\n")  # so that there is something to do in applied, too
+    repos = {"meta": old.meta, "applied": old.applied()}
+    for name, repo in repos.items():
+        shutil.copytree(repo, kept / name, symlinks=True)
+    at = 1
+    while dies(old, at):
+        clear_leftovers(old.world(), None)
+        old.run(*adopting(old))
+        assert all(old.holds(step) for step in adopting(old)), at
+        assert subjects(old) == [
+            f"deploy alice deployed/{OLD_JOB} {rev[:12]}", "adopt 99", "deploy alice",
+        ], at  # fmt: skip
+        assert set(old.refs(old.meta)) == {MAIN}, at
+        assert old.refs(old.applied())[MAIN] == rev, at
+        for name, repo in repos.items():
+            shutil.rmtree(repo)
+            shutil.copytree(kept / name, repo, symlinks=True)
+        at += 1
+    assert at > 10, "it starts that many programs"
 
 
 # The old daemon
