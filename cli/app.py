@@ -7,7 +7,20 @@ from typing import Annotated
 
 import typer
 
-from cli import agents, db, demo, doctor, fleet, jobs, lifecycle, plan, power, proposals, serve
+from cli import (
+    adopt,
+    agents,
+    db,
+    demo,
+    doctor,
+    fleet,
+    jobs,
+    lifecycle,
+    plan,
+    power,
+    proposals,
+    serve,
+)
 from cli.boundary import INTERRUPTED, complain, say
 
 app = typer.Typer(
@@ -32,6 +45,7 @@ app.command()(power.restart)
 app.command()(power.destroy)
 app.command()(power.purge)
 app.command("update-base")(power.update_base)
+app.command()(adopt.adopt)
 app.add_typer(plan.app, name="plan")
 app.command()(agents.agents)
 app.command()(agents.kept)

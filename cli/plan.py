@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hive.service.plans import Planned
 
 app = typer.Typer(no_args_is_help=True, help="What a verb would do right now; nothing is touched.")
+HEADS = ("", "STEP", "BECAUSE")
 ExitCode = Annotated[bool, typer.Option("--exit-code", help="Exit 1 when something differs.")]
 
 
@@ -50,6 +51,18 @@ def update_base(node: OnNode = None, as_json: AsJson = False, exit_code: ExitCod
         from hive.service import plans
 
         return plans.of_base(host, node=where)
+
+    _show(look, as_json=as_json, exit_code=exit_code)
+
+
+@app.command()
+def adopt(as_json: AsJson = False, exit_code: ExitCode = False) -> None:
+    """What moving in would find and do here."""
+
+    def look(host: Host) -> Planned:
+        from hive.service import adoption
+
+        return adoption.planned(host)
 
     _show(look, as_json=as_json, exit_code=exit_code)
 
@@ -107,6 +120,13 @@ def _of(
     _show(look, as_json=as_json, exit_code=exit_code)
 
 
+def lines(found: Planned) -> list[tuple[str, str, str]]:
+    """For people: `=` is so, `+` would be made so."""
+    from hive.steps.step import Holds
+
+    return [("=" if isinstance(why, Holds) else "+", step, why.because) for step, why in found]
+
+
 def _show(look: Callable[[Host], Planned], *, as_json: bool, exit_code: bool) -> None:
     with connected() as host:
         from hive.steps.step import Holds
@@ -116,8 +136,7 @@ def _show(look: Callable[[Host], Planned], *, as_json: bool, exit_code: bool) ->
         if as_json:
             show_json([{"name": n, "holds": holds, "because": why} for n, holds, why in rows])
         else:
-            shown = [("=" if holds else "+", n, why) for n, holds, why in rows]
-            show_table(("", "STEP", "BECAUSE"), shown)
+            show_table(HEADS, lines(found))
         if exit_code and not all(holds for _, holds, _ in rows):
             raise typer.Exit(ENDED_BADLY)
 

@@ -178,7 +178,8 @@ class Git:
         try:
             self._run(repo, *fast, stdin=stream)
         except HiveError:
-            _clear_reports(repo)
+            with told():
+                refs.clear_reports(repo / ".git")
             raise
         made = self.ref(repo, ref)
         if made is None:
@@ -194,7 +195,7 @@ class Git:
         what was fetched is shown to the letter.
         """
         with self._copied(source, scratch):
-            _show_plainly(repo)
+            self.show_plainly(repo)
             fetch = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules")
             where = ("--update-head-ok", "--no-write-fetch-head", "--", scratch / ".git")
             self._read(source, repo, *fetch, *where, *refspecs)
@@ -248,6 +249,12 @@ class Git:
         date = {"GIT_COMMITTER_DATE": f"{int(at.timestamp())} +0000"}
         self._run(repo, *words, stdin=body.encode(errors=ANY), env=ENVIRONMENT | date)
 
+    def show_plainly(self, repo: Path) -> None:
+        """Its trees are shown to the letter, whatever attributes they hold."""
+        files, attributes = Files(), repo / ".git" / "info" / "attributes"
+        if files.exists(repo / ".git") and files.read(attributes) != PLAIN:
+            files.write(attributes, PLAIN)
+
     def reset_tree(self, repo: Path, ref: str = MAIN) -> None:
         """The index and the tree show `ref`."""
         self._run(repo, "read-tree", "--reset", "-u", ref)
@@ -300,16 +307,3 @@ def _the_commit(prefix: str, found: Mapping[str, str], source: HostileRepo) -> R
         raise Refused(f"{prefix} is a {kind}", code="not-a-commit", hint=hint)
     hint = "commit it there first; `git log` shows what there is"
     raise Refused(f"{source.home} has no commit {prefix}", code="no-such-rev", hint=hint)
-
-
-def _clear_reports(repo: Path) -> None:
-    """fast-import leaves one wherever it fails."""
-    with told():
-        for report in (repo / ".git").glob("fast_import_crash_*"):
-            report.unlink(missing_ok=True)
-
-
-def _show_plainly(repo: Path) -> None:
-    files, attributes = Files(), repo / ".git" / "info" / "attributes"
-    if files.exists(repo / ".git") and files.read(attributes) != PLAIN:
-        files.write(attributes, PLAIN)

@@ -1,4 +1,7 @@
-"""Knocking on an agent's port. Whatever answers there is the agent's: it may say anything."""
+"""Knocking on an agent's port. Whatever answers there is the agent's: it may say anything.
+
+And on a socket of this host's.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 KNOCK = timedelta(seconds=1)
@@ -41,6 +45,18 @@ class Http:
                 return _answer(_head(connection, deadline))
         except (OSError, OverflowError, UnicodeError, http.client.HTTPException):
             return None
+
+    def is_served(self, path: Path) -> bool:
+        """Whether somebody listens at the socket `path`."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(KNOCK.total_seconds())
+            try:
+                connection.connect(str(path))
+            except (BlockingIOError, TimeoutError, PermissionError):
+                return True  # its queue is full, or it is not for us: but it is there
+            except OSError:
+                return False
+            return True
 
 
 def _head(connection: socket.socket, deadline: float) -> bytes:

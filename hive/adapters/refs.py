@@ -24,6 +24,12 @@ def corpses(home: Path) -> Iterator[Path]:
     yield from (file for file in _below(home / "objects") if file.name.startswith("tmp_"))
 
 
+def clear_reports(home: Path) -> None:
+    """fast-import leaves one wherever it fails."""
+    for report in home.glob("fast_import_crash_*"):
+        report.unlink(missing_ok=True)
+
+
 def _below(folder: Path) -> Iterator[Path]:
     """Every file; what git deletes meanwhile is passed over."""
     for here, _, names in os.walk(folder):

@@ -102,6 +102,11 @@ class Systemd:
             self._seen[container] = self.clock.monotonic(), unit
         return unit
 
+    def service(self, name: str) -> Unit:
+        """A unit that is no container, as it is now."""
+        ran = self.shell.run("systemctl", "show", "-p", ",".join(PROPERTIES), name, quiet=True)
+        return next(_units(ran.out), Unit({}))
+
     def daemon_reload(self) -> None:
         self._act("daemon-reload")
 

@@ -6,15 +6,22 @@ a line. Contract: nixos-container and the start script of `container@.service`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
 from hive.domain.layout import Layout
 from hive.domain.names import AgentName
 from hive.errors import Refused
 
 Conf = Mapping[str, str]
+FLAGS: Final = "EXTRA_NSPAWN_FLAGS"
+PLACES: Final = frozenset({"/run/hive", "/root/.claude", "/state", "/agents", "/applied", "/meta"})
+"""Inside a container: a bind of one of these is hive's. Any other flag is an operator's."""
 _SPECIAL = frozenset(" :;\"'`\\$*?[")
+_BINDS: Final = frozenset({"--bind", "--bind-ro"})
 
 
 def owned(agent: AgentName, layout: Layout, *, privileged: bool) -> Conf:
@@ -30,7 +37,7 @@ def owned(agent: AgentName, layout: Layout, *, privileged: bool) -> Conf:
         "LOCAL_ADDRESS6": "",
         "HOST_BRIDGE": "",
         "PRIVATE_USERS": "no" if privileged else "pick",
-        "EXTRA_NSPAWN_FLAGS": " ".join(_binds(agent, layout, "" if privileged else ":idmap")),
+        FLAGS: " ".join(_binds(agent, layout, "" if privileged else ":idmap")),
     }
 
 
@@ -68,20 +75,53 @@ def read(text: str) -> Conf:
 
 
 def _bare(value: str) -> str:
-    is_quoted = len(value) > 1 and value[0] == value[-1] == '"'
+    is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
     return value[1:-1] if is_quoted else value
 
 
+def foreign(flags: str) -> list[str]:
+    """The flags that are not hive's own, in their order: what an operator gave the container."""
+    return [flag for flag in _split(flags) if not _is_own(flag)]
+
+
+def _split(flags: str) -> Iterator[str]:
+    """Each flag, with the word behind it where that is its value: `--bind /srv`."""
+    words = iter(flags.split())
+    for word in words:
+        value = next(words, None) if word in _BINDS else None
+        yield word if value is None else f"{word} {value}"
+
+
+def _is_own(flag: str) -> bool:
+    """A bind of a place of hive's: `--bind=SOURCE:PLACE:OPTIONS`; a colon may be escaped."""
+    name, _, bind = flag.replace(" ", "=", 1).partition("=")
+    if name not in _BINDS:
+        return False
+    parts = re.split(r"(?<!\\):", bind)
+    place = parts[1] if len(parts) > 1 and parts[1] else parts[0].lstrip("+-")
+    return posixpath.normpath(f"/{place.lstrip('/')}") in PLACES
+
+
 def drift(wanted: Conf, found: Conf) -> str | None:
-    """The first key that is another in `found`; absent and empty are the same."""
-    return next((key for key, value in wanted.items() if found.get(key, "") != value), None)
+    """The first key that is another in `found`; absent and empty are the same.
+
+    Of the flags only hive's own are compared.
+    """
+    return next((key for key, value in wanted.items() if _own(key, found) != value), None)
+
+
+def _own(key: str, found: Conf) -> str:
+    value = found.get(key, "")
+    return " ".join(filter(_is_own, _split(value))) if key == FLAGS else value
 
 
 def rewritten(text: str, wanted: Conf) -> str:
-    """`text` with the wanted lines, and every other line as it was."""
+    """`text` with the wanted lines, and every other line as it was; flags of others stay, last."""
     lines = text.removesuffix("\n").split("\n") if text else []
     kept = [line for line in lines if line.partition("=")[0].strip() not in wanted]
+    others = {FLAGS: foreign(read(text).get(FLAGS, ""))}
+    values = {key: " ".join((value, *others.get(key, ()))).strip() for key, value in wanted.items()}
     ours = [
-        f'{key}="{value}"' if " " in value else f"{key}={value}" for key, value in wanted.items()
+        f'{key}="{value}"' if " " in value else f"{key}={value}" for key, value in values.items()
     ]
     return "".join(f"{line}\n" for line in (*kept, *ours))

@@ -51,6 +51,11 @@ class Layout:
     def meta_lock(self) -> Path:
         return self.locks / "meta"
 
+    @property
+    def host_socket(self) -> Path:
+        """Where the daemon of this host listens."""
+        return self.run / "host.sock"
+
     def slot(self, what: str, number: int) -> Path:
         """Held by one of those that may build, or start, at once."""
         return self.locks / f"{what}-{number}"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 
 from hive.domain.agent import AgentSettings
+from hive.errors import Refused
 
 UNLIMITED = "infinity"
 _UNITS = {"us": 1, "ms": 1000, "s": 10**6, "min": 60 * 10**6, "h": 3600 * 10**6, "d": 86400 * 10**6}
+_SETTINGS = {"MemoryMax": "memory_max", "CPUQuota": "cpu_quota", "TasksMax": "tasks_max"}
 _LARGEST = 2**64 - 1  # what an older systemd shows for no limit
 
 
@@ -33,6 +36,17 @@ class Limits:
             microseconds(properties.get("CPUQuotaPerSecUSec", UNLIMITED)),
             _number(tasks),
         )
+
+    @classmethod
+    def read(cls, drop_in: str, settings: AgentSettings) -> AgentSettings:
+        """`settings` with the limits that a drop-in says; what it cannot say stays as it is."""
+        for line in drop_in.splitlines():
+            key, _, value = line.partition("=")
+            setting = _SETTINGS.get(key.strip())
+            if setting is not None:
+                with suppress(Refused):
+                    settings = settings.with_one(f"{setting}={value.strip()}")
+        return settings
 
     def drop_in(self) -> str:
         lines = ["[Service]"]

@@ -104,6 +104,15 @@ class Meta:
         return Meta(tuple(sorted(kept.values())), tuple(sorted(self.blocks)))
 
 
+_DEPLOY: Final = re.compile(r"deploy (\S+) deployed/(\d{1,18})(?: .*)?")
+
+
+def deploy_named(subject: str) -> tuple[str, int] | None:
+    """Agent and number of a commit `deploy <agent> deployed/<id> <sha12>`; None of any other."""
+    found = _DEPLOY.fullmatch(subject)
+    return (found[1], int(found[2])) if found else None
+
+
 def quoted(text: str) -> str:
     r"""A nix string literal: `\`, `"` and `${` escaped, line breaks too."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("${", "\\${")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from hive.domain.agent import Agent
+from hive.domain.agent import Agent, AgentSettings
 from hive.domain.approval import Seen
 from hive.domain.job import Job
 from hive.domain.meta import Base
 from hive.domain.names import AgentName, NodeName, Rev
 from hive.errors import Fault
+from hive.jobs.adopt import Adopt
 from hive.jobs.apply import Apply, Rollback
 from hive.jobs.destroy import Destroy, Purge
 from hive.jobs.limit import Limit
@@ -25,7 +26,8 @@ from hive.steps.running import Restarts
 KINDS: Final = tuple(
     kind.kind
     for kind in (
-        Spawn, Apply, Rebuild, Rollback, Start, Stop, Restart, Limit, Destroy, Purge, UpdateBase
+        Spawn, Apply, Rebuild, Rollback, Start, Stop, Restart, Limit, Destroy, Purge, UpdateBase,
+        Adopt,
     )
 )  # fmt: skip
 OUTRANK: Final = frozenset(one.kind for one in (Start, Stop, Restart, Destroy, Purge))
@@ -38,6 +40,8 @@ def recipe(job: Job, agent: Agent | None, *, builds_first: bool = True) -> Recip
     """The recipe of a job, with what the database knows of its agent handed in."""
     if job.kind == UpdateBase.kind:
         return UpdateBase(job.id)
+    if job.kind == Adopt.kind:
+        return _adopt(job)
     if agent is None:
         raise Fault(f"job {job.id} is about an agent that has no row: {job.agent}")
     restarts = Restarts(job.ask.get("restart", Restarts.AUTO))
@@ -81,6 +85,12 @@ def unique_key(kind: str, node: NodeName, agent: AgentName | None, ask: Mapping[
 def base_lock(node: NodeName) -> str:
     """The lock of what is about the base of a node."""
     return f"base:{node}"
+
+
+def _adopt(job: Job) -> Adopt:
+    """What was found when it was asked for."""
+    agents, kept = (tuple(map(AgentName, job.ask[key])) for key in ("agents", "kept"))
+    return Adopt(job.node, job.id, agents, kept, AgentSettings.from_json(job.ask["settings"]))
 
 
 def _gate(job: Job, agent: Agent) -> Approved:

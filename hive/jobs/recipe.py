@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 from hive.adapters.world import World
+from hive.domain.agent import Agent
 from hive.domain.names import AgentName
 from hive.steps.container import Defined, ProfileSet
 from hive.steps.step import Step
@@ -37,6 +38,8 @@ class Aftermath:
     """Jobs of the agent that were submitted before it, and have not ended, fail."""
     forgets: bool = False
     """There is no row of the agent any more."""
+    rows: tuple[Agent, ...] = field(default=())
+    """Agents that were found: a row for each that has none."""
 
 
 class Recipe(Protocol):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
+from hive.domain.agent import Agent
 from hive.domain.job import (
     CANCELLED,
     END_CANCELLED,
@@ -20,7 +22,7 @@ from hive.domain.job import (
 )
 from hive.domain.names import AgentName
 from hive.domain.retry import Again, GiveUp, verdict
-from hive.errors import HiveError
+from hive.errors import HiveError, Refused
 from hive.jobs.catalog import lock_of, unique_key
 from hive.jobs.recipe import Aftermath, Child
 from hive.store import agents, jobs, moves, verdicts
@@ -106,6 +108,8 @@ def _finished(session: Session, job: Job, finished: Finished, now: datetime) -> 
         jobs.submit(session, _of(job, child), now=now)
     if after.is_last and job.agent is not None:
         verdicts.orphan_before(session, job, error=DESTROYED, now=now)
+    for agent in after.rows:
+        _take_in(session, agent, now)
     if after.forgets and job.agent is not None:
         _forget(session, job, job.agent)
     return ended
@@ -150,6 +154,13 @@ def _forget(session: Session, job: Job, agent: AgentName | None) -> None:
     """But not while another job of it is live, which would miss its row."""
     if agent is not None and not jobs.live_of(session, job.node, agent):
         agents.forget(session, job.node, agent)
+
+
+def _take_in(session: Session, agent: Agent, now: datetime) -> None:
+    """A row that is there says more. Where the port was taken meanwhile there is none: it shows."""
+    if agents.find(session, agent.node, agent.name) is None:
+        with suppress(Refused):
+            agents.put(session, agent, now=now)
 
 
 def _jittered(after: timedelta) -> timedelta:

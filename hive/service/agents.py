@@ -11,6 +11,7 @@ from hive.adapters.world import World
 from hive.domain import conf
 from hive.domain.agent import Agent, AgentSettings, Desired
 from hive.domain.job import Job, JobId, NewJob
+from hive.domain.meta import deploy_named
 from hive.domain.names import AgentName, NodeName
 from hive.domain.ports import port_of
 from hive.errors import NotFound, Refused
@@ -170,9 +171,8 @@ def _deployed(world: World) -> dict[AgentName, DeployedView]:
         return {}
     last: dict[str, JobId] = {}
     for subject in world.git.subjects(world.layout.meta, main):
-        words = subject.split()
-        if words[0] == "deploy" and words[1] not in last:
-            last[words[1]] = JobId(int(words[2].removeprefix("deployed/")))
+        if named := deploy_named(subject):
+            last.setdefault(named[0], JobId(named[1]))
     blocks = meta_at(world, main).blocks
     return {block.agent: DeployedView(last.get(block.agent), block.rev) for block in blocks}
 

@@ -9,6 +9,7 @@ from typing import Any
 from hive.adapters.git import MAIN
 from hive.domain.agent import LIMITING, Agent, Desired
 from hive.domain.job import URGENT, Job, JobId, JobState, NewJob
+from hive.domain.meta import deploy_named
 from hive.domain.names import AgentName, NodeName, Rev
 from hive.errors import NotFound, Refused
 from hive.jobs import catalog
@@ -164,8 +165,8 @@ def deploys(host: Host, name: AgentName) -> list[tuple[JobId, Rev]]:
     main = world.git.ref(world.layout.meta, MAIN)
     subjects = world.git.subjects(world.layout.meta, main) if main else ()
     tags = world.git.refs(world.layout.applied(name), "refs/tags/deployed")
-    words = [line.split() for line in subjects if line.startswith(f"deploy {name} deployed/")]
-    found = [JobId(int(each[2].removeprefix("deployed/"))) for each in words]
+    named = (deploy_named(line) for line in subjects)
+    found = dict.fromkeys(JobId(each[1]) for each in named if each and each[0] == name)
     return [(job, rev) for job in found if (rev := tags.get(f"refs/tags/deployed/{job}"))]
 
 

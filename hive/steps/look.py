@@ -116,7 +116,7 @@ def needed_system(world: World, target: Target) -> Path:
         raise Refused(
             f"the closure of {target.agent} is gone",
             code="closure-gone",
-            hint="the collector or a hand took it: run it again, to build it anew",
+            hint=f"it was never built here, or the collector took it: hive rebuild {target.agent}",
         )
     return system
 

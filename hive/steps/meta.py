@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 from hive.adapters.clock import wait_until
 from hive.adapters.git import MAIN
@@ -117,8 +118,12 @@ def locked(world: World, agent: AgentName, meta: Meta, main: Rev | None) -> dict
 
     One commit gives the text, the lock and the parent: main may move meanwhile.
     """
-    folder = world.scratch(agent, "meta")
     before = world.git.file(world.layout.meta, main, LOCK) if main else None
+    return locked_in(world, world.scratch(agent, "meta"), meta, before)
+
+
+def locked_in(world: World, folder: Path, meta: Meta, before: str | None) -> dict[str, str]:
+    """The same in an empty folder; `before` is the lock that is filled in."""
     world.files.write(folder / FLAKE, render(meta))
     if before is not None:
         world.files.write(folder / LOCK, before)

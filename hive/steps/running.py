@@ -17,7 +17,7 @@ from hive.domain.names import AgentName, ContainerName
 from hive.domain.ports import port_of
 from hive.domain.target import Target
 from hive.errors import Refused, Transient
-from hive.steps.look import system_of
+from hive.steps.look import needed_system, system_of
 from hive.steps.slots import slot
 from hive.steps.step import Differs, Finding, Holds
 
@@ -71,6 +71,7 @@ class Running:
 
     def apply(self, world: World) -> None:
         container = self.target.agent.container
+        needed_system(world, self.target)
         unit = settled(world, container)
         leader = world.containers.booted(unit.main_pid) if unit.is_active else None
         if leader and self._can_reload(world, leader):

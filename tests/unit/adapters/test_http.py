@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -157,3 +158,16 @@ def test_an_address_that_is_none_has_nobody(address: str) -> None:
 @pytest.mark.parametrize("port", [-1, 0, 65536])
 def test_a_port_that_is_none_has_nobody(port: int) -> None:
     assert Http().knock(HERE, port, within=SHORT) is None
+
+
+def test_somebody_listens_at_a_socket_or_nobody_does(tmp_path: Path) -> None:
+    path = tmp_path / "host.sock"
+    assert not Http().is_served(path)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        assert not Http().is_served(path), "it is bound, and nobody listens"
+        listener.listen(0)
+        assert Http().is_served(path)
+    assert not Http().is_served(path), "its file is left of one that is gone"
+    assert not Http().is_served(tmp_path)
+    assert not Http().is_served(tmp_path / ("x" * 200))

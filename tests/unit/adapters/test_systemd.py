@@ -133,3 +133,10 @@ def test_a_machine_without_systemd_does_not_answer() -> None:
     assert not Systemd(silent).answers()
     with pytest.raises(ProgramMissing):
         Systemd(FakeShell().on(command).without("systemctl")).answers()
+
+
+def test_a_unit_that_is_no_container_is_shown_by_its_name() -> None:
+    words = f"systemctl show -p {','.join(PROPERTIES)} x.service"
+    systemd = Systemd(FakeShell().on(words, out="Id=x.service\nActiveState=active\n"))
+    assert systemd.service("x.service").is_active
+    assert not Systemd(FakeShell().on(words)).service("x.service").is_active

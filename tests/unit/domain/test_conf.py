@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hive.domain.conf import owned, read, rewritten
+from hive.domain.conf import FLAGS, PLACES, drift, foreign, owned, read, rewritten
 from hive.errors import Refused
 from tests.unit.domain.samples import ALICE, MANAGER, a_layout
 
@@ -105,7 +105,9 @@ def test_rewriting_twice_is_rewriting_once(text: str) -> None:
     wanted = owned(ALICE, a_layout(), privileged=False)
     once = rewritten(text, wanted)
     assert rewritten(once, wanted) == once
-    assert {**wanted}.items() <= read(once).items()
+    assert drift(wanted, read(once)) is None
+    found = read(once)
+    assert all(found[key] == value for key, value in wanted.items() if key != FLAGS)
 
 
 @given(LINES)
@@ -126,6 +128,7 @@ def test_lines_of_others_are_kept_to_the_letter(lines: list[str]) -> None:
         ("A=1\nA=b", "b"),
         ('A="b\f\u2028c"', "b\f\u2028c"),
         ('A=b"', 'b"'),
+        ("A='b c'", "b c"),
     ],
 )
 def test_a_value_is_read_with_and_without_quotes(text: str, value: str) -> None:
@@ -135,3 +138,63 @@ def test_a_value_is_read_with_and_without_quotes(text: str, value: str) -> None:
 @pytest.mark.parametrize("text", ["# A=b", "  # A=b", ";A=b", "A", ""])
 def test_what_is_no_assignment_is_not_read(text: str) -> None:
     assert read(text) == {}
+
+
+# Flags of others
+
+WORDS = st.text("abc/=.,", min_size=1, max_size=8)
+OTHERS = st.lists(
+    st.one_of(
+        WORDS.map("--bind=/srv/{0}:/srv/{0}".format),
+        WORDS.map("--bind-ro=/mnt/{}".format),
+        WORDS.map("--bind /media/{}".format),
+        WORDS.map("--setenv={}".format),
+        st.sampled_from(["-U", "--capability=all", "--bind=/state-of:/state-of", "--bind"]),
+    ).filter(lambda flag: flag != "--bind")
+)
+OWN = st.sampled_from(sorted(PLACES)).flatmap(
+    lambda place: st.sampled_from(
+        [f"--bind=/x:{place}", f"--bind-ro=/x:{place}/", f"--bind=/x\\:y:{place}:idmap",
+         f"--bind /x:{place}", f"--bind={place}", f"--bind=-{place}", f"--bind=/x://{place[1:]}"]
+    )
+)  # fmt: skip
+
+
+@given(st.data(), OTHERS)
+def test_an_operators_flags_survive_a_rewrite_in_their_order(
+    data: st.DataObject, others: list[str]
+) -> None:
+    mixed = list(others)
+    for own in data.draw(st.lists(OWN)):
+        mixed.insert(data.draw(st.integers(0, len(mixed))), own)
+    wanted = owned(ALICE, a_layout(), privileged=False)
+    text = rewritten(f'B=2\n{FLAGS}="{" ".join(mixed)}"\n', wanted)
+    assert read(text)[FLAGS].split() == [*wanted[FLAGS].split(), *" ".join(others).split()]
+    assert foreign(read(text)[FLAGS]) == others
+    assert drift(wanted, read(text)) is None
+    assert rewritten(text, wanted) == text
+
+
+@given(OTHERS, OWN)
+def test_another_flag_of_hives_is_drift_whatever_stands_beside_it(
+    others: list[str], own: str
+) -> None:
+    wanted = owned(ALICE, a_layout(), privileged=False)
+    more = " ".join((wanted[FLAGS], *others, own))
+    assert drift(wanted, {**wanted, FLAGS: " ".join((wanted[FLAGS], *others))}) is None
+    assert drift(wanted, {**wanted, FLAGS: more}) == FLAGS
+    assert drift(wanted, {**wanted, FLAGS: " ".join(others)}) == FLAGS
+
+
+def test_what_the_old_daemon_bound_is_taken_over_and_the_rest_is_kept() -> None:
+    old = (
+        "--bind=/run/hyperhive/agents/alice:/run/hive --bind=/srv/models:/models "
+        f"--bind={HOME}/claude:/root/.claude --bind={HOME}/state:/state"
+    )
+    wanted = owned(ALICE, a_layout(), privileged=False)
+    found = read(rewritten(f'AUTO_START=0\n{FLAGS}="{old}"\n', wanted))
+    assert found == {
+        "AUTO_START": "0",
+        **wanted,
+        FLAGS: f"{wanted[FLAGS]} --bind=/srv/models:/models",
+    }

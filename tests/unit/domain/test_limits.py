@@ -93,3 +93,24 @@ def test_every_quota_is_read_back_as_systemd_shows_it(percent: int) -> None:
     elif rest:
         words.append(f"{rest // 1000}ms")
     assert microseconds(" ".join(words)) == limits.cpu_us
+
+
+@given(
+    st.integers(16 << 20, 1 << 50), st.integers(1, 100_000), st.none() | st.integers(1, 4_194_304)
+)
+def test_what_a_drop_in_says_becomes_settings(memory: int, cpu: int, tasks: int | None) -> None:
+    said = AgentSettings(memory_max=memory, cpu_quota=cpu, tasks_max=tasks)
+    assert Limits.read(Limits.of(said).drop_in(), AgentSettings()) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "settings"),
+    [
+        ("[Service]\nMemoryMax=2G\nCPUQuota=50%\n", AgentSettings()),
+        ("[Service]\n MemoryMax = 3G\n", AgentSettings(memory_max=3 << 30)),
+        ("[Service]\nMemoryMax=infinity\nCPUQuota=\nNice=5\n", AgentSettings()),
+        ("", AgentSettings()),
+    ],
+)
+def test_what_no_setting_can_say_stays_as_it_is(text: str, settings: AgentSettings) -> None:
+    assert Limits.read(text, AgentSettings()) == settings

@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hive.domain.meta import Base, Block, Meta, identity, parse, quoted, render, unquoted
+from hive.domain.meta import (
+    Base,
+    Block,
+    Meta,
+    deploy_named,
+    identity,
+    parse,
+    quoted,
+    render,
+    unquoted,
+)
 from hive.domain.names import AgentName, Rev
 from hive.errors import Refused
 from tests.unit.domain.samples import ALICE, BOB, MANAGER, OTHER_REV, a_base, a_block, a_meta
@@ -154,3 +164,23 @@ def test_what_hive_did_not_write_is_refused(text: str) -> None:
         parse(text)
     assert refused.value.code == "foreign-meta"
     assert refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("subject", "named"),
+    [
+        ("deploy alice deployed/7 0123456789ab", ("alice", 7)),
+        ("deploy alice deployed/0", ("alice", 0)),
+        ("deploy alice", None),
+        ("deploy alice deployed/ 0123456789ab", None),
+        ("deploy alice deployed/x", None),
+        ("deploy", None),
+        ("deployed alice deployed/7", None),
+        ("destroy alice 7", None),
+        ("", None),
+    ],
+)
+def test_a_commit_names_a_deploy_or_it_does_not(
+    subject: str, named: tuple[str, int] | None
+) -> None:
+    assert deploy_named(subject) == named
