@@ -32,6 +32,8 @@ KINDS: Final = tuple(
 )  # fmt: skip
 OUTRANK: Final = frozenset(one.kind for one in (Start, Stop, Restart, Destroy, Purge))
 """Kinds for which a build of the agent makes way."""
+ENDING: Final = frozenset({Destroy.kind, Purge.kind})
+"""Kinds after which there is no agent."""
 PROPOSING: Final = frozenset({Apply.kind, Rollback.kind})
 """Kinds that deploy a commit of their own, and leave a trail of tags."""
 
@@ -77,9 +79,13 @@ def lock_of(node: NodeName, agent: AgentName) -> str:
 
 
 def unique_key(kind: str, node: NodeName, agent: AgentName | None, ask: Mapping[str, Any]) -> str:
-    """Equal work: the same kind, for the same agent, of the same commit or on the same base."""
+    """Equal work: the same kind, for the same agent, of the same commit or on the same base.
+
+    And with the same word on restarts, or who asks for one would be given a job without.
+    """
     of = ask.get("rev") or (ask.get("base") or {}).get("url") or ""
-    return ":".join(word for word in (kind, f"{node}/{agent or ''}", of) if word)
+    words = (kind, f"{node}/{agent or ''}", of, ask.get("restart", ""))
+    return ":".join(word for word in words if word)
 
 
 def base_lock(node: NodeName) -> str:

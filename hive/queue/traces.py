@@ -10,15 +10,17 @@ from typing import Final
 from hive.adapters.halt import Halt
 from hive.adapters.locks import Locks
 from hive.adapters.shell import silent
+from hive.domain.agent import Desired
 from hive.domain.job import CANCEL, DENY, FAIL, Job
 from hive.domain.names import Rev
 from hive.domain.tally import Tally
 from hive.errors import HiveError
-from hive.jobs.catalog import PROPOSING
+from hive.jobs.catalog import ENDING, PROPOSING
 from hive.queue.claim import locked
 from hive.queue.host import Host
 from hive.steps.tags import plant_verdict
 from hive.store import agents, jobs, verdicts
+from hive.store.session import Session
 
 LONGEST: Final = 4000
 
@@ -43,6 +45,7 @@ class Traces:
                 return False
             try:
                 is_new = verdict == CANCEL.end.value and self._left_nothing(job, locks)
+                is_there = job.kind in ENDING and self._has_container(job, locks)
                 self._plant(job, verdict, locks)
             except HiveError as error:
                 log.warning("trace.not-made job=%s because=%s", job.id, error.message)
@@ -50,6 +53,8 @@ class Traces:
             with self.host.database.write() as session:
                 if is_new and job.agent and not jobs.live_of(session, job.node, job.agent):
                     agents.forget(session, job.node, job.agent)
+                if is_there:
+                    self._take_back(session, job)
                 verdicts.tag_done(session, job.id, verdict)
         return True
 
@@ -59,6 +64,19 @@ class Traces:
             return False
         recipe = self.host.recipe(job)
         return recipe.left_nothing(self.host.world(silent, locks, Halt()))
+
+    def _has_container(self, job: Job, locks: Locks) -> bool:
+        """Of an agent that was to go nothing went."""
+        world = self.host.world(silent, locks, Halt())
+        return job.agent is not None and world.containers.conf(job.agent.container) is not None
+
+    def _take_back(self, session: Session, job: Job) -> None:
+        """What was wanted of it before is wanted again, unless somebody wants something else."""
+        found = job.agent and agents.find(session, job.node, job.agent)
+        live = jobs.live_of(session, job.node, job.agent) if job.agent else []
+        if found and found.desired is Desired.DESTROYED and not {one.kind for one in live} & ENDING:
+            was = Desired(job.ask.get("was", Desired.RUNNING))
+            agents.set_desired(session, job.node, found.name, was, now=self.host.clock.now())
 
     def _plant(self, job: Job, verdict: str, locks: Locks) -> None:
         """In applied, where a proposal has its trail."""

@@ -78,14 +78,16 @@ def destroy(host: Host, name: AgentName, asked: Asked) -> Submitted:
     """Its folders are kept."""
     agent = known(host, name, asked.at(host))
     _refuse_manager(agent)
-    return _submit(host, Destroy.kind, agent, asked, wants=Desired.DESTROYED)
+    was = {"was": agent.desired.value}
+    return _submit(host, Destroy.kind, agent, asked, was, wants=Desired.DESTROYED)
 
 
 def purge(host: Host, name: AgentName, asked: Asked) -> Submitted:
     """Nothing is kept, also of an agent that was destroyed before."""
     agent = _row(host, name, asked.at(host))
     _refuse_manager(agent)
-    return _submit(host, Purge.kind, agent, asked, wants=Desired.DESTROYED)
+    was = {"was": agent.desired.value}
+    return _submit(host, Purge.kind, agent, asked, was, wants=Desired.DESTROYED)
 
 
 def propose(

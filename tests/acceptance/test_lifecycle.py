@@ -367,6 +367,19 @@ def test_destroyed_it_keeps_its_folders_and_a_spawn_brings_it_back(person: Perso
     assert (person.state / "agents/alice/state/notes.md").read_text() == "n"
 
 
+@pytest.mark.parametrize("verb", ["destroy", "purge"])
+def test_a_destroy_that_was_cancelled_before_it_began_leaves_the_agent_wanted(
+    person: Person, verb: str
+) -> None:
+    person.does("stop", "alice")
+    person.does(verb, "alice", "--yes", "--detach")
+    assert alice(person)["desired"] == "destroyed"
+    person.does("cancel", "3")
+    assert alice(person)["desired"] == "stopped"
+    person.does("start", "alice")
+    assert [one["name"] for one in person.sees("agents")] == ["alice"]
+
+
 def test_purged_nothing_is_left_of_it(person: Person) -> None:
     (person.state / "agents/alice/state/link").symlink_to("/etc")
     refused(person.hive("purge", "alice"), 2, "not-confirmed", "--yes")
