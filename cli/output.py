@@ -103,7 +103,7 @@ def show_kept(views: Sequence[KeptView]) -> None:
 
     head = ("AGENT", "BYTES", "CHANGED", "LOGIN")
     rows = [
-        (view.name, str(view.bytes), instant(view.since) or "-", _value(view.has_login))
+        (view.name, _value(view.bytes), instant(view.since) or "-", _value(view.has_login))
         for view in views
     ]
     show_table(head, rows)

@@ -90,9 +90,13 @@ def rebuild(
 
         submitted(name, ask, key, node, detach=detach, as_json=as_json)
         return
-    where = node_name(node)
+    where, chosen = node_name(node), restarts(restart)
+    if key is not None:
+        with boundary():
+            raise Refused("--key names one request, and --all is many", code="usage")
     with connected() as host:
-        found = lifecycle.rebuild_all(host, lifecycle.Asked(requester(), None, where))
+        asked = lifecycle.Asked(requester(), None, where)
+        found = lifecycle.rebuild_all(host, asked, restarts=chosen)
         _follow_all(host, found, detach=detach, as_json=as_json)
 
 
@@ -138,10 +142,12 @@ def update_base(
     where = node_name(node)
     confirmed("Rebuild every agent of the node on the newest base?", yes=yes)
     with connected() as host:
-        from hive.service import lifecycle
+        from hive.service import jobs, lifecycle
 
         job, _ = lifecycle.update_base(host, lifecycle.Asked(requester(), key, where))
         follow(host, job, detach=detach, as_json=as_json)
+        if not detach:
+            _follow_all(host, jobs.children(host, job.id), detach=False, as_json=False)
 
 
 def submitted(

@@ -136,8 +136,11 @@ class Files:
             finally:
                 os.close(parent)
 
-    def measured(self, *folders: Path) -> tuple[Measured, ...]:
-        """Bytes of each and all in it, and its newest change; no link is followed."""
+    def measured(self, *folders: Path) -> tuple[Measured | None, ...]:
+        """Bytes of all files in each, and its newest change; no link is followed.
+
+        None where it cannot be gone through, as it is too deep.
+        """
         return tuple(_measured(folder) for folder in folders)
 
     def link(self, path: Path) -> Path | None:
@@ -158,17 +161,20 @@ class Files:
             os.close(handle)
 
 
-def _measured(top: Path) -> Measured:
-    """What is taken away meanwhile is passed over."""
-    size, newest, waiting = 0, 0.0, [os.fspath(top)]
-    while waiting:
-        at = waiting.pop()
-        with told(), suppress(FileNotFoundError, NotADirectoryError):
-            found = os.lstat(at)
-            size, newest = size + found.st_size, max(newest, found.st_mtime)
-            if stat.S_ISDIR(found.st_mode):
-                with os.scandir(at) as entries:
-                    waiting += [entry.path for entry in entries]
+def _measured(top: Path) -> Measured | None:
+    """By descriptors, so that a folder that becomes a link meanwhile leads nowhere."""
+    size, newest = 0, 0.0
+    try:
+        for _, folders, files, at in os.fwalk(top, follow_symlinks=False):
+            for name in (*folders, *files, "."):
+                with suppress(FileNotFoundError):
+                    found = os.stat(name, dir_fd=at, follow_symlinks=False)
+                    size += found.st_size if stat.S_ISREG(found.st_mode) else 0
+                    newest = max(newest, found.st_mtime)
+    except FileNotFoundError:
+        return Measured(0, datetime.fromtimestamp(0, UTC))
+    except (OSError, RecursionError):
+        return None
     return Measured(size, datetime.fromtimestamp(newest, UTC))
 
 

@@ -28,6 +28,8 @@ class Seen:
     """Its locked URL."""
     closure: str | None
     """None where it is not built yet."""
+    expected: str | None = None
+    """The only closure that the operator approved, where one was named."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -37,5 +39,5 @@ class Seen:
         deployed = said.get("deployed")
         return cls(
             Rev(said["rev"]), Rev(deployed) if deployed else None, said.get("base"),
-            said.get("closure"),
+            said.get("closure"), said.get("expected"),
         )  # fmt: skip

@@ -110,6 +110,13 @@ def drift(wanted: Conf, found: Conf) -> str | None:
     return next((key for key, value in wanted.items() if _own(key, found) != value), None)
 
 
+def mine(found: Conf) -> Conf:
+    """What `found` says of all that hive owns, whatever it is."""
+    keys = ("PRIVATE_NETWORK", "HOST_ADDRESS", "LOCAL_ADDRESS", "HOST_ADDRESS6", "LOCAL_ADDRESS6",
+            "HOST_BRIDGE", "PRIVATE_USERS", FLAGS)  # fmt: skip
+    return {key: _own(key, found) for key in keys}
+
+
 def _own(key: str, found: Conf) -> str:
     value = found.get(key, "")
     return " ".join(filter(_is_own, _split(value))) if key == FLAGS else value

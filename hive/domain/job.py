@@ -164,3 +164,4 @@ class NewJob:
     at_once: int | None = None  #: how many of its children may run at a time; None: all
     approved_at: datetime | None = None
     approved_by: str | None = None  #: it passes its gate because this one asked for it
+    seen: Mapping[str, Any] | None = None  #: how things were when it was asked for

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from hive.adapters.world import World
@@ -17,7 +17,7 @@ from hive.steps.closure import Built
 from hive.steps.deploy import is_recorded
 from hive.steps.gate import Approved
 from hive.steps.home import HomeReady
-from hive.steps.look import planned, recorded, system_of
+from hive.steps.look import deployed_by, planned, recorded, system_of
 from hive.steps.meta import CandidatePinned
 from hive.steps.running import Restarts
 from hive.steps.step import Step
@@ -50,7 +50,8 @@ class Apply(Recipe):
             CandidatePinned(self.target),
             Built(self.target),
         )
-        approved = (self.gate, Tagged(self.agent, APPROVED, self.job, self.rev))
+        gate = replace(self.gate, target=self.target)
+        approved = (gate, Tagged(self.agent, APPROVED, self.job, self.rev))
         return (
             self._pinned,
             *((*built, *approved) if self.builds_first else (*approved, *built)),
@@ -63,10 +64,11 @@ class Apply(Recipe):
         return ProposalPinned(self.agent, self.job, self.rev)
 
     def restore(self) -> tuple[Step, ...]:
-        return reverted(self.of)
+        return reverted(self.of, self.restarts)
 
     def is_recorded(self, world: World) -> bool:
-        return is_recorded(world, self.target)
+        """By this job: what another one has deployed meanwhile opens no gate."""
+        return is_recorded(world, self.target) and deployed_by(world, self.agent) == self.job
 
     def result(self, world: World) -> dict[str, object]:
         return result_of(world, self.of, self.target)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -78,13 +80,21 @@ def lock_of(node: NodeName, agent: AgentName) -> str:
     return f"agent:{node}/{agent}"
 
 
-def unique_key(kind: str, node: NodeName, agent: AgentName | None, ask: Mapping[str, Any]) -> str:
+def unique_key(
+    kind: str,
+    node: NodeName,
+    agent: AgentName | None,
+    ask: Mapping[str, Any],
+    settings: AgentSettings | None = None,
+) -> str:
     """Equal work: the same kind, for the same agent, of the same commit or on the same base.
 
-    And with the same word on restarts, or who asks for one would be given a job without.
+    And with the same word on restarts, or who asks for one would be given a job without; of what
+    applies the agent's settings, with the same ones.
     """
     of = ask.get("rev") or (ask.get("base") or {}).get("url") or ""
-    words = (kind, f"{node}/{agent or ''}", of, ask.get("restart", ""))
+    applied = _digest(settings) if settings and kind in (Rebuild.kind, Limit.kind) else ""
+    words = (kind, f"{node}/{agent or ''}", of, ask.get("restart", ""), applied)
     return ":".join(word for word in words if word)
 
 
@@ -97,6 +107,11 @@ def _adopt(job: Job) -> Adopt:
     """What was found when it was asked for."""
     agents, kept = (tuple(map(AgentName, job.ask[key])) for key in ("agents", "kept"))
     return Adopt(job.node, job.id, agents, kept, AgentSettings.from_json(job.ask["settings"]))
+
+
+def _digest(settings: AgentSettings) -> str:
+    said = json.dumps(settings.as_json(), sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()[:12]
 
 
 def _gate(job: Job, agent: Agent) -> Approved:

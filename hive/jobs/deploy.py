@@ -32,10 +32,10 @@ def switched(
     )
 
 
-def reverted(agent: Agent) -> tuple[Step, ...]:
+def reverted(agent: Agent, restarts: Restarts = Restarts.AUTO) -> tuple[Step, ...]:
     """The agent runs what it ran before."""
-    starts = agent.desired is Desired.RUNNING
-    return (Reverted(agent.name, agent.settings.privileged, starts),)
+    kept = Restarts.NEVER if restarts is Restarts.NEVER else Restarts.AUTO
+    return (Reverted(agent.name, agent.desired is Desired.RUNNING, kept),)
 
 
 def result_of(world: World, agent: Agent, target: AppliedMain | Pinned) -> dict[str, object]:

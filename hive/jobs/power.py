@@ -13,7 +13,7 @@ from hive.domain.ports import port_of
 from hive.domain.target import Recorded
 from hive.errors import Refused
 from hive.jobs.recipe import Recipe
-from hive.steps.container import Limited
+from hive.steps.container import Limited, WillBoot
 from hive.steps.home import HomeReady
 from hive.steps.look import recorded
 from hive.steps.running import Ready, Restarted, Running, Stopped
@@ -93,8 +93,9 @@ def _as_wanted(agent: Agent) -> tuple[Step, ...]:
     return (
         IsDeployed(agent.name),
         HomeReady(agent.name),
+        WillBoot(target),
         Limited(agent.name, settings),
-        Running(target, settings.privileged),
+        Running(target, None),
         Ready(target, settings.health),
     )
 

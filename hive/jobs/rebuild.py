@@ -48,7 +48,7 @@ class Rebuild(Recipe):
         )
 
     def restore(self) -> tuple[Step, ...]:
-        return reverted(self.of)
+        return reverted(self.of, self.restarts)
 
     def is_recorded(self, world: World) -> bool:
         return is_recorded(world, self.target)

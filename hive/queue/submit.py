@@ -30,13 +30,20 @@ def submit(
     return job, is_new
 
 
-def retry(host: Host, job_id: JobId, agent: Agent | None = None) -> Job:
-    """The job, queued again; a row of its agent that went with it comes back."""
+def retry(
+    host: Host, job_id: JobId, agent: Agent | None = None, *, desired: Desired | None = None
+) -> Job:
+    """The job, queued again; a row of its agent that went with it comes back.
+
+    `desired` is what is wanted of its agent with it, as with its submit.
+    """
     now = host.clock.now()
     with host.database.write() as session:
         job = moves.retry(session, job_id, now=now)
         if agent is not None:
             agents.put(session, agent, now=now)
+        if desired is not None and job.agent is not None:
+            agents.set_desired(session, job.node, job.agent, desired, now=now)
     host.bell.ring(job.node, job.id)
     return job
 

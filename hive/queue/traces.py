@@ -75,7 +75,7 @@ class Traces:
         found = job.agent and agents.find(session, job.node, job.agent)
         live = jobs.live_of(session, job.node, job.agent) if job.agent else []
         if found and found.desired is Desired.DESTROYED and not {one.kind for one in live} & ENDING:
-            was = Desired(job.ask.get("was", Desired.RUNNING))
+            was = Desired((job.seen or {}).get("was", Desired.RUNNING))
             agents.set_desired(session, job.node, found.name, was, now=self.host.clock.now())
 
     def _plant(self, job: Job, verdict: str, locks: Locks) -> None:

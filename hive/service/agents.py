@@ -15,12 +15,12 @@ from hive.domain.meta import deploy_named
 from hive.domain.names import AgentName, NodeName
 from hive.domain.ports import port_of
 from hive.errors import NotFound, Refused
-from hive.jobs.catalog import lock_of
+from hive.jobs.catalog import ENDING, lock_of
 from hive.jobs.spawn import Spawn
 from hive.queue import submit
 from hive.queue.drive import refuse_elsewhere
 from hive.queue.host import Host
-from hive.service import plans
+from hive.service import lifecycle, plans
 from hive.service.ground import looked_at, number_above_tags, written_to
 from hive.service.lifecycle import LOOKS
 from hive.service.plans import Planned
@@ -65,7 +65,9 @@ def retry(host: Host, job_id: JobId) -> Job:
     with host.database.read() as session:
         job = jobs.find(session, job_id)
     if job.kind != Spawn.kind or job.agent is None:
-        return submit.retry(host, job_id)
+        if job.agent is not None and job.kind not in ENDING:
+            lifecycle.known(host, job.agent, job.node)
+        return submit.retry(host, job_id, desired=lifecycle.WANTS.get(job.kind))
     agent = _wanted(host, job.agent, job.node)
     if job.node == host.node:
         _refuse_early(written_to(host), agent)

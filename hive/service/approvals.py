@@ -34,7 +34,8 @@ def approve(host: Host, job_id: JobId, *, by: str, expect: str | None = None) ->
                 code="other-closure",
                 hint=f"look at it: hive diff {job_id}",
             )
-        approved = verdicts.approve(session, job_id, by=by, seen=shown, now=host.clock.now())
+        seen = {**shown, "expected": expect}
+        approved = verdicts.approve(session, job_id, by=by, seen=seen, now=host.clock.now())
     host.bell.ring(approved.node, approved.id)
     return approved
 

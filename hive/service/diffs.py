@@ -17,6 +17,7 @@ from hive.queue.drive import find, refuse_elsewhere
 from hive.queue.host import Host
 from hive.service.ground import looked_at
 from hive.steps.look import rev_of, system_of
+from hive.steps.repos import SEEDED
 from hive.steps.tags import PROPOSAL, tag
 
 
@@ -101,9 +102,11 @@ def warnings(host: Host, job_id: JobId) -> list[str]:
 
 
 def _deployed(world: World, job: Job) -> Rev:
+    """What it would be deployed over: of an agent that never was, what it was seeded with."""
     assert job.agent is not None
-    pinned = world.git.ref(world.layout.applied(job.agent), tag(PROPOSAL, job.id))
-    deployed = rev_of(world, Recorded(job.agent))
+    applied = world.layout.applied(job.agent)
+    pinned = world.git.ref(applied, tag(PROPOSAL, job.id))
+    deployed = rev_of(world, Recorded(job.agent)) or world.git.ref(applied, SEEDED)
     if pinned is None or deployed is None:
         raise Refused(
             f"job {job.id} has not pinned its commit yet",

@@ -38,6 +38,12 @@ def listed(
     return [JobView(job, done.get(job.id, ()), hinder.of(job)) for job in found]
 
 
+def children(host: Host, job_id: JobId) -> list[Job]:
+    """The jobs that it left behind, oldest first."""
+    with host.database.read() as session:
+        return [jobs.find(session, child) for child in jobs.children(session, job_id)]
+
+
 def run(host: Host, job_id: JobId, *, until: Callable[[], bool] = lambda: False) -> Job:
     """See a job to its end or its gate: worked on in this process, unless others are at it."""
     if find(host, job_id).node == host.node:

@@ -18,9 +18,9 @@ from hive.store import agents
 @dataclass(frozen=True, slots=True)
 class KeptView:
     name: AgentName
-    bytes: int
-    """Of its folders; what is behind a link is not counted."""
-    since: datetime
+    bytes: int | None
+    """Of its files; what is behind a link is not counted. None where they cannot be counted."""
+    since: datetime | None
     """When something of it was changed last."""
     has_login: bool
 
@@ -45,8 +45,10 @@ def kept(host: Host) -> list[KeptView]:
     found = (AgentName(name) for name in names if AgentName.pattern.fullmatch(name))
     views = []
     for name in sorted(set(found) - live):
-        home, applied = world.files.measured(layout.home(name), layout.applied(name))
+        seen = world.files.measured(layout.home(name), layout.applied(name))
+        found_all = [one for one in seen if one is not None]
         has_login = bool(world.agents().entries(f"{name}/claude"))
-        size, since = home.size + applied.size, max(home.changed_at, applied.changed_at)
+        size = sum(one.size for one in found_all) if len(found_all) == len(seen) else None
+        since = max((one.changed_at for one in found_all), default=None)
         views.append(KeptView(name, size, since, has_login))
     return views

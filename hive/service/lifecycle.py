@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 from hive.adapters.git import MAIN
-from hive.domain.agent import LIMITING, Agent, Desired
+from hive.domain.agent import LIMITING, Agent, AgentSettings, Desired
+from hive.domain.approval import Seen
 from hive.domain.job import URGENT, Job, JobId, JobState, NewJob
 from hive.domain.meta import deploy_named
 from hive.domain.names import AgentName, NodeName, Rev
+from hive.domain.target import Recorded
 from hive.errors import NotFound, Refused
 from hive.jobs import catalog
 from hive.jobs.apply import Apply, Rollback
@@ -23,10 +26,19 @@ from hive.queue import submit
 from hive.queue.drive import refuse_elsewhere
 from hive.queue.host import Host
 from hive.service.ground import looked_at, number_above_tags, written_to
+from hive.steps.look import rev_of
 from hive.steps.running import Restarts
-from hive.store import agents
+from hive.store import agents, jobs
 
 LOOKS = "this looks at a host"
+WANTS: Mapping[str, Desired] = {
+    Start.kind: Desired.RUNNING,
+    Restart.kind: Desired.RUNNING,
+    Stop.kind: Desired.STOPPED,
+    Destroy.kind: Desired.DESTROYED,
+    Purge.kind: Desired.DESTROYED,
+}
+"""What is wanted of an agent from the moment that one of these is accepted."""
 Submitted = tuple[Job, bool]
 """The job, and whether it is new: equal work that is live already is that job."""
 
@@ -44,19 +56,17 @@ class Asked:
 
 
 def start(host: Host, name: AgentName, asked: Asked) -> Submitted:
-    return _submit(
-        host, Start.kind, known(host, name, asked.at(host)), asked, wants=Desired.RUNNING
-    )
+    return _submit(host, Start.kind, known(host, name, asked.at(host)), asked)
 
 
 def stop(host: Host, name: AgentName, asked: Asked) -> Submitted:
     """Remembered: no sweep starts it again."""
-    return _submit(host, Stop.kind, known(host, name, asked.at(host)), asked, wants=Desired.STOPPED)
+    return _submit(host, Stop.kind, known(host, name, asked.at(host)), asked)
 
 
 def restart(host: Host, name: AgentName, asked: Asked) -> Submitted:
     agent = known(host, name, asked.at(host))
-    return _submit(host, Restart.kind, agent, asked, wants=Desired.RUNNING)
+    return _submit(host, Restart.kind, agent, asked)
 
 
 def rebuild(
@@ -66,28 +76,28 @@ def rebuild(
     return _submit(host, Rebuild.kind, known(host, name, asked.at(host)), asked, ask)
 
 
-def rebuild_all(host: Host, asked: Asked) -> list[Job]:
+def rebuild_all(host: Host, asked: Asked, *, restarts: Restarts = Restarts.AUTO) -> list[Job]:
     """One job for each agent of the node that is not destroyed, by name."""
     with host.database.read() as session:
         found = agents.listed(session, asked.at(host))
     kept = [agent for agent in found if agent.desired is not Desired.DESTROYED]
-    return [_submit(host, Rebuild.kind, agent, asked)[0] for agent in kept]
+    return [rebuild(host, agent.name, asked, restarts=restarts)[0] for agent in kept]
 
 
 def destroy(host: Host, name: AgentName, asked: Asked) -> Submitted:
     """Its folders are kept."""
-    agent = known(host, name, asked.at(host))
+    agent = _row(host, name, asked.at(host))
     _refuse_manager(agent)
-    was = {"was": agent.desired.value}
-    return _submit(host, Destroy.kind, agent, asked, was, wants=Desired.DESTROYED)
+    if agent.desired is Desired.DESTROYED and not _is_going(host, agent):
+        known(host, name, agent.node)
+    return _submit(host, Destroy.kind, agent, asked)
 
 
 def purge(host: Host, name: AgentName, asked: Asked) -> Submitted:
     """Nothing is kept, also of an agent that was destroyed before."""
     agent = _row(host, name, asked.at(host))
     _refuse_manager(agent)
-    was = {"was": agent.desired.value}
-    return _submit(host, Purge.kind, agent, asked, was, wants=Desired.DESTROYED)
+    return _submit(host, Purge.kind, agent, asked)
 
 
 def propose(
@@ -118,12 +128,17 @@ def rollback(host: Host, name: AgentName, asked: Asked, *, to: JobId | None = No
     refuse_elsewhere(host, asked.at(host), LOOKS)
     agent = known(host, name, host.node)
     job, rev = earlier(host, name, to)
-    return _submit(host, Rollback.kind, agent, asked, {"rev": rev, "to": job}, approves=True)
+    before = rev_of(looked_at(host), Recorded(name))
+    seen = Seen(rev, before, None, None).as_json()
+    ask = {"rev": rev, "to": job}
+    return _submit(host, Rollback.kind, agent, asked, ask, approves=True, seen=seen)
 
 
 def update_base(host: Host, asked: Asked) -> Submitted:
     """The base is looked at anew on the node, and each of its agents is rebuilt on it."""
     where = asked.at(host)
+    if where == host.node:
+        number_above_tags(host, written_to(host))
     new = NewJob(
         kind=UpdateBase.kind,
         node=where,
@@ -139,13 +154,14 @@ def update_base(host: Host, asked: Asked) -> Submitted:
 
 def change(host: Host, name: AgentName, asked: Asked, settings: list[str]) -> Submitted | None:
     """Set `KEY=VALUE` of an agent. A job, where systemd can apply it at once; else None."""
-    agent = known(host, name, asked.at(host))
-    changed = agent.settings
-    for one in settings:
-        changed = changed.with_one(one)
+    known(host, name, asked.at(host))
     keys = {one.partition("=")[0] for one in settings}
+
+    def changed(before: AgentSettings) -> AgentSettings:
+        return reduce(AgentSettings.with_one, settings, before)
+
     with host.database.write() as session:
-        agents.put(session, replace(agent, settings=changed), now=host.clock.now())
+        agent = agents.change(session, asked.at(host), name, changed, now=host.clock.now())
     return _submit(host, Limit.kind, agent, asked) if keys & LIMITING else None
 
 
@@ -196,6 +212,16 @@ def _row(host: Host, name: AgentName, node: NodeName) -> Agent:
     return agent
 
 
+def _is_going(host: Host, agent: Agent) -> bool:
+    """A destroy of it is under way, or has left something: to ask for it again is the same."""
+    with host.database.read() as session:
+        live = jobs.live_of(session, agent.node, agent.name)
+    if any(job.kind in catalog.ENDING for job in live):
+        return True
+    is_here = agent.node == host.node
+    return is_here and looked_at(host).containers.conf(agent.name.container) is not None
+
+
 def _refuse_manager(agent: Agent) -> None:
     if agent.name.is_manager:
         raise Refused(
@@ -212,9 +238,9 @@ def _submit(
     asked: Asked,
     ask: Mapping[str, Any] | None = None,
     *,
-    wants: Desired | None = None,
     series: bool = False,
     approves: bool = False,
+    seen: Mapping[str, Any] | None = None,
 ) -> Submitted:
     if agent.node == host.node:
         number_above_tags(host, written_to(host), agent.name)
@@ -226,14 +252,15 @@ def _submit(
         ask=said,
         lock=catalog.lock_of(agent.node, agent.name),
         requested_by=asked.by,
-        unique_key=catalog.unique_key(kind, agent.node, agent.name, said),
+        unique_key=catalog.unique_key(kind, agent.node, agent.name, said, agent.settings),
         idempotency_key=asked.key,
         series=f"{kind}:{agent.node}/{agent.name}" if series else None,
         priority=URGENT if kind in catalog.OUTRANK else 0,
         approved_at=host.clock.now() if approves else None,
         approved_by=asked.by if approves else None,
+        seen=seen or ({"was": agent.desired.value} if kind in catalog.ENDING else None),
     )
-    return submit.submit(host, new, desired=wants)
+    return submit.submit(host, new, desired=WANTS.get(kind))
 
 
 def is_unapproved(job: Job) -> bool:

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from hive.domain.agent import Agent, Desired
+from hive.domain.agent import Agent
 from hive.domain.job import Job, JobId, JobState
 from hive.domain.names import AgentName, NodeName
 from hive.jobs import catalog
 from hive.jobs.apply import Apply, Rollback
-from hive.jobs.power import Restart, Start, Stop
 from hive.jobs.recipe import Recipe
 from hive.jobs.runner import preview
 from hive.jobs.update_base import UpdateBase
@@ -22,11 +21,6 @@ from hive.service.ground import looked_at
 from hive.service.lifecycle import LOOKS
 from hive.steps.step import Finding, name_of
 
-WANTS: Mapping[str, Desired] = {
-    Start.kind: Desired.RUNNING,
-    Restart.kind: Desired.RUNNING,
-    Stop.kind: Desired.STOPPED,
-}
 Planned = list[tuple[str, Finding]]
 
 
@@ -49,7 +43,8 @@ def planned(
     elif kind == Rollback.kind:
         ask["rev"] = lifecycle.earlier(host, name, to)[1]
     return of(
-        host, _recipe(host, kind, replace(agent, desired=WANTS.get(kind, agent.desired)), ask)
+        host,
+        _recipe(host, kind, replace(agent, desired=lifecycle.WANTS.get(kind, agent.desired)), ask),
     )
 
 

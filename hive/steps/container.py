@@ -79,6 +79,22 @@ class ProfileSet:
 
 
 @dataclass(frozen=True, slots=True)
+class WillBoot:
+    """The next start of the container boots `target`: as `ProfileSet`, where nothing is switched.
+
+    Who only starts an agent has nothing to go back to, and may try again.
+    """
+
+    target: Target
+
+    def check(self, world: World) -> Finding:
+        return ProfileSet(self.target).check(world)
+
+    def apply(self, world: World) -> None:
+        ProfileSet(self.target).apply(world)
+
+
+@dataclass(frozen=True, slots=True)
 class Limited:
     """Memory, processor and tasks of `agent` are limited, in the drop-in and in systemd's mind."""
 

@@ -16,7 +16,7 @@ from hive.errors import Fault, Refused
 from hive.steps.container import ProfileSet
 from hive.steps.look import Planned, candidate, deployed_tag, meta_at, planned, recorded, rev_of
 from hive.steps.meta import is_meta_clean, locked, meta_locked
-from hive.steps.running import Running, Stopped
+from hive.steps.running import Restarts, Running, Stopped
 from hive.steps.step import Differs, Finding, Holds, Step
 
 
@@ -92,12 +92,13 @@ class Reverted:
     """The container is as meta's main says: set to that closure and running it, or not running.
 
     The previous closure is the one that main names, never what the profile holds: a killed attempt
-    may have set it. An agent that is wanted stopped is set, and not started.
+    may have set it. It is started as it is defined: settings that no job has applied yet change
+    nothing here. An agent that is wanted stopped is set, and not started.
     """
 
     agent: AgentName
-    privileged: bool = False
     starts: bool = True
+    restarts: Restarts = Restarts.AUTO
 
     def check(self, world: World) -> Finding:
         findings = [step.check(world) for step in self._steps(world)]
@@ -112,7 +113,7 @@ class Reverted:
         if recorded(world, self.agent) is None:
             return (Stopped(self.agent),)
         before = Recorded(self.agent)
-        running = (Running(before, self.privileged),) if self.starts else ()
+        running = (Running(before, None, self.restarts),) if self.starts else ()
         return (ProfileSet(before), *running)
 
 

@@ -8,8 +8,9 @@ from hive.adapters.world import World
 from hive.domain.approval import Seen
 from hive.domain.job import JobId
 from hive.domain.names import AgentName
+from hive.domain.target import Target
 from hive.errors import Fault
-from hive.steps.look import deployed_by, recorded
+from hive.steps.look import deployed_by, recorded, system_of
 from hive.steps.step import Differs, Finding, Holds
 
 
@@ -23,6 +24,8 @@ class Approved:
     """Who approved it; None while nobody has."""
     seen: Seen | None = None
     """What was looked at then; None where it was approved with the request."""
+    target: Target | None = None
+    """What would be deployed."""
 
     def check(self, world: World) -> Finding:
         if self.by is None:
@@ -31,10 +34,16 @@ class Approved:
             return Holds(f"{self.by} asked for it")
         found = recorded(world, self.agent)
         deployed = found.block.rev if found else None
-        if deployed == self.seen.deployed or deployed_by(world, self.agent) == self.job:
+        if deployed_by(world, self.agent) == self.job:
             return Holds(f"{self.by} approved it")
-        was, now = _short(self.seen.deployed), _short(deployed)
-        return Differs(f"{self.by} approved it over {was}, and {now} is deployed since")
+        if deployed != self.seen.deployed:
+            was, now = _short(self.seen.deployed), _short(deployed)
+            return Differs(f"{self.by} approved it over {was}, and {now} is deployed since")
+        if self.seen.expected and self.target:
+            system = system_of(world, self.target)
+            if str(system) != self.seen.expected:
+                return Differs(f"{self.by} approved {self.seen.expected}, and it is {system} now")
+        return Holds(f"{self.by} approved it")
 
     def apply(self, world: World) -> None:  # noqa: ARG002
         raise Fault("a gate was applied: only a person opens it")

@@ -44,7 +44,8 @@ class Running:
     """
 
     target: Target
-    privileged: bool = False
+    privileged: bool | None = False
+    """Without a user namespace; None: as the container is defined, whatever is set since."""
     restarts: Restarts = Restarts.AUTO
 
     def check(self, world: World) -> Finding:
@@ -62,7 +63,7 @@ class Running:
         if leader is None:
             return Differs(f"{container} has no init")
         stale = self._stale(world, leader)
-        if stale and not self._may_stay(leader):
+        if stale and not self._may_stay(world, leader):
             return Differs(f"{stale}: a restart")
         if leader.system != system:
             how = "a restart" if self.restarts is Restarts.ALWAYS else "a reload"
@@ -93,27 +94,38 @@ class Running:
             case Restarts.AUTO:
                 return not self._stale(world, leader)
             case Restarts.NEVER:
-                return self._may_stay(leader)
+                return self._may_stay(world, leader)
 
-    def _may_stay(self, leader: Leader) -> bool:
+    def _may_stay(self, world: World, leader: Leader) -> bool:
         """What only a restart changes may wait for one; a root of the host's may not."""
-        return self.restarts is Restarts.NEVER and self.privileged >= leader.is_privileged
+        return self.restarts is Restarts.NEVER and self._allows(world) >= leader.is_privileged
+
+    def _allows(self, world: World) -> bool:
+        if self.privileged is not None:
+            return self.privileged
+        return self._defined(world).get("PRIVATE_USERS") == "no"
+
+    def _defined(self, world: World) -> conf.Conf:
+        return conf.read(world.containers.conf(self.target.agent.container) or "")
 
     def _stale(self, world: World, leader: Leader) -> str | None:
         """Why only a restart can help: nspawn read something else than what the conf says now."""
         agent = self.target.agent
-        wanted = conf.owned(agent, world.layout, privileged=self.privileged)
+        if self.privileged is None:
+            wanted = conf.mine(self._defined(world))
+        else:
+            wanted = conf.owned(agent, world.layout, privileged=self.privileged)
         drifted = conf.drift(wanted, leader.started_with)
         if drifted:
             return f"{agent.container} was started with another {drifted}"
-        if leader.is_privileged and not self.privileged:
+        if leader.is_privileged and not self._allows(world):
             return f"{agent.container} has no user namespace: its root is this host's root"
         return None
 
     def _refuse_privileged(self, world: World) -> None:
         container = self.target.agent.container
         leader = world.containers.booted(world.systemd.unit(container).main_pid)
-        if leader and leader.is_privileged and not self.privileged:
+        if leader and leader.is_privileged and not self._allows(world):
             world.systemd.stop(container)
             raise Refused(
                 f"{container} came up without a user namespace: its root was this host's root",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -10,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from hive.domain.agent import Agent, AgentSettings, Desired
 from hive.domain.names import AgentName, NodeName
-from hive.errors import Refused
+from hive.errors import NotFound, Refused
 from hive.store.session import Session, guarded, insert_into
 from hive.store.tables import PORT_TAKEN_ONLY, AgentRow
 
@@ -50,13 +52,37 @@ def listed(session: Session, node: NodeName | None = None) -> list[Agent]:
     ]
 
 
+def change(
+    session: Session,
+    node: NodeName,
+    name: AgentName,
+    changed: Callable[[AgentSettings], AgentSettings],
+    *,
+    now: datetime,
+) -> Agent:
+    """The agent with its settings changed, and nothing else; what another changes waits."""
+    one = select(AGENTS).where(C.node == node, C.name == name).with_for_update()
+    row = session.execute(one).first()
+    if row is None:
+        raise NotFound(f"there is no agent {name}", code="no-such-agent", hint="see `hive agents`")
+    agent = replace(_agent(row), settings=changed(AgentSettings.from_json(row.settings)))
+    said = {"settings": agent.settings.as_json(), "changed_at": now}
+    session.execute(update(AGENTS).where(C.node == node, C.name == name).values(said))
+    return agent
+
+
 def set_desired(
     session: Session, node: NodeName, name: AgentName, desired: Desired, *, now: datetime
 ) -> bool:
-    """Whether there is such an agent."""
+    """Whether there is such an agent. Refused where its port was taken since it was destroyed."""
     one = update(AGENTS).where(C.node == node, C.name == name)
-    changed = session.execute(one.values(desired=desired, changed_at=now).returning(C.name))
-    return changed.first() is not None
+    said = one.values(desired=desired, changed_at=now).returning(C.name)
+    try:
+        with guarded(session):
+            return session.execute(said).first() is not None
+    except IntegrityError as error:
+        found = find(session, node, name)
+        raise (found and _taken(session, found)) or error from error
 
 
 def forget(session: Session, node: NodeName, name: AgentName) -> None:

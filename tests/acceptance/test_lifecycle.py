@@ -202,6 +202,52 @@ def test_another_closure_than_the_expected_one_is_not_approved(person: Person) -
     assert job(person, 2)["state"] == "waiting"
 
 
+def test_only_the_expected_closure_passes_whatever_is_set_meanwhile(person: Person) -> None:
+    person.does("propose", "alice", committed(person, GREETING="hello"))
+    closure = person.sees("diff", "2")["closure"]
+    person.does("approve", "2", "--expect", closure, "--detach")
+    person.does("agent", "set", "alice", "model=opus")
+    person.does("job", "run", "2")
+    again = job(person, 2)
+    assert again["state"] == "waiting"
+    assert again["result"]["closure"] != closure
+    person.does("approve", "2")
+    assert alice(person)["system"] == again["result"]["closure"]
+
+
+def test_a_cancelled_proposal_of_what_is_deployed_ends(person: Person) -> None:
+    rev = committed(person, GREETING="hello")
+    person.does("apply", "alice", rev)
+    person.does("propose", "alice", rev)
+    person.does("approve", "3", "--detach")
+    person.does("cancel", "3")
+    assert job(person, 3)["state"] in ("cancelled", "succeeded")
+    person.does("rebuild", "alice")
+
+
+def test_the_first_deploy_of_an_agent_may_be_a_proposal(person: Person) -> None:
+    person.does("spawn", "bob")
+    person.does("purge", "bob", "--yes")
+    broken = a_person_whose_base_is_gone(person)
+    assert person.hive("spawn", "bob", HIVE_BASE_FLAKE=broken).exit_code == 1
+    repo = person.state / "agents/bob/config"
+    (repo / "agent.nix").write_text(AGENT_NIX.format(lines='  environment.variables.A = "1";'))
+    person.git("agents/bob/config", "commit", "--quiet", "--all", "-m", "mended")
+    rev = person.git("agents/bob/config", "rev-parse", "HEAD")
+    person.does("propose", "bob", rev)
+    (pending,) = person.sees("pending")
+    assert person.sees("diff", str(pending["id"]))["files"]
+    person.does("approve", str(pending["id"]))
+    assert person.sees("agent", "show", "bob")["deployed"]["sha"] == rev
+
+
+def a_person_whose_base_is_gone(person: Person) -> str:
+    base = person.folder / "gone"
+    base.mkdir()
+    (base / "flake.nix").write_text("{ outputs = _: { nixosConfigurations = { }; }; }\n")
+    return f"path:{base}"
+
+
 def test_the_gate_may_come_before_the_build(tmp_path: Path) -> None:
     with a_person(tmp_path, HIVE_BUILD_FIRST="no") as person:
         person.does("spawn", "alice")
@@ -315,6 +361,43 @@ def test_settings_win_over_what_agent_nix_says(person: Person) -> None:
     said = (Path(alice(person)["system"]) / "agent.json").read_text()
     assert '"HIVE_MODEL": "opus"' in said or '"HIVE_MODEL":"opus"' in said
     refused(person.hive("agent", "set", "alice", "memory_max=1"), 2, "bad-setting")
+
+
+def test_what_no_job_has_applied_yet_changes_nothing_for_who_only_starts(person: Person) -> None:
+    main_pid = leader(person)
+    person.does("agent", "set", "alice", "privileged=yes")
+    person.does("start", "alice")
+    assert leader(person) == main_pid
+    person.does("propose", "alice", committed(person, GREETING="hello"))
+    person.does("approve", "3", "--detach") if job(person, 3)["state"] == "waiting" else None
+    person.does("cancel", "3")
+    assert (alice(person)["running"], leader(person)) == (True, main_pid)
+    assert alice(person)["privileged"] is False
+
+
+def test_a_retry_wants_of_its_agent_what_its_job_did(person: Person) -> None:
+    person.does("stop", "alice", "--detach")
+    person.does("cancel", "2")
+    person.does("start", "alice")
+    person.does("retry", "2")
+    assert (alice(person)["desired"], alice(person)["running"]) == ("stopped", False)
+    person.does("destroy", "alice", "--yes", "--detach")
+    person.does("cancel", "4")
+    person.does("retry", "4")
+    assert person.sees("agents") == []
+    person.hive("rebuild", "alice")
+    refused(person.hive("retry", "2"), 2, "agent-destroyed", "spawn")
+
+
+def test_a_new_base_that_an_agent_does_not_build_on_is_no_success(tmp_path: Path) -> None:
+    from tests.pretend import a_base
+
+    with a_person(tmp_path, HIVE_BASE_FLAKE=a_base(tmp_path)) as person:
+        person.does("spawn", "alice")
+        flake = tmp_path / "base" / "flake.nix"
+        flake.write_text("{ outputs = _: { nixosConfigurations = { }; }; }\n")
+        assert person.hive("update-base", "--yes").exit_code == 1
+        assert alice(person)["running"]
 
 
 def test_a_new_base_moves_each_agent_by_a_job_of_its_own(tmp_path: Path) -> None:

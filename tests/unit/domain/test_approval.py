@@ -37,6 +37,7 @@ def test_it_is_told_by_keys_that_stay() -> None:
         "deployed": OTHER_REV,
         "base": "git+file:///base?rev=1",
         "closure": "/nix/store/x",
+        "expected": None,
     }
 
 

@@ -107,7 +107,7 @@ def test_the_tags_of_a_trail_are_on_its_commit_each_where_it_is_so(
 ) -> None:
     plan = proposing(kind, builds_first=builds_first).plan()
     building, approved = (Tagged(ALICE, name, JOB, REV) for name in (BUILDING, APPROVED))
-    gate = Approved(ALICE, JOB, "ann", None)
+    gate = Approved(ALICE, JOB, "ann", None, Pinned(ALICE, REV, OVERRIDES))
     assert plan.index(building) < plan.index(Built(Pinned(ALICE, REV, OVERRIDES)))
     assert plan.index(approved) == plan.index(gate) + 1
     assert (plan.index(building) < plan.index(gate)) is builds_first
@@ -131,7 +131,14 @@ def test_a_rebuild_puts_all_back_on_what_applied_main_names() -> None:
 
 
 def test_a_start_is_of_what_is_deployed() -> None:
-    assert names(of("start")) == ["IsDeployed", "HomeReady", "Limited", "Running", "Ready"]
+    assert names(of("start")) == [
+        "IsDeployed",
+        "HomeReady",
+        "WillBoot",
+        "Limited",
+        "Running",
+        "Ready",
+    ]
     assert names(of("start", Desired.STOPPED)) == ["Stopped"], "an operator has changed his mind"
 
 
@@ -142,7 +149,8 @@ def test_a_stop_only_stops() -> None:
 
 def test_a_restart_stops_what_was_started_before_it_and_starts() -> None:
     assert names(of("restart")) == [
-        "IsDeployed", "Restarted", "IsDeployed", "HomeReady", "Limited", "Running", "Ready",
+        "IsDeployed", "Restarted",
+        "IsDeployed", "HomeReady", "WillBoot", "Limited", "Running", "Ready",
     ]  # fmt: skip
     assert Restarted(ALICE, NOW) in of("restart").plan()
     assert names(of("restart", Desired.STOPPED))[-1] == "Stopped"
@@ -176,10 +184,8 @@ def test_a_spawn_that_was_asked_for_has_its_gate_before_the_container() -> None:
 @pytest.mark.parametrize("kind", ["apply", "rollback", "rebuild", "spawn"])
 def test_what_is_wanted_stopped_is_set_and_recorded_and_not_started(kind: str) -> None:
     assert names(proposing(kind, Desired.STOPPED))[-4:] == QUIET_SWITCH
-    assert proposing(kind, Desired.STOPPED).restore() == (
-        Reverted(ALICE, privileged=True, starts=False),
-    )
-    assert proposing(kind).restore() == (Reverted(ALICE, privileged=True),)
+    assert proposing(kind, Desired.STOPPED).restore() == (Reverted(ALICE, starts=False),)
+    assert proposing(kind).restore() == (Reverted(ALICE),)
 
 
 # What the steps carry
@@ -213,7 +219,7 @@ def test_every_step_is_about_one_target_and_as_the_agent_is_set(
 @pytest.mark.parametrize("kind", ["start", "restart"])
 def test_what_is_started_is_what_is_recorded(kind: str) -> None:
     plan = of(kind).plan()
-    assert Running(Recorded(ALICE), privileged=True) in plan
+    assert Running(Recorded(ALICE), privileged=None) in plan, "as it is defined"
     assert Ready(Recorded(ALICE), Health.PORT) in plan
 
 
@@ -235,11 +241,11 @@ def test_a_restart_is_due_when_the_operator_says(kind: str, restarts: Restarts) 
 
 
 def test_the_gate_knows_who_approved_over_what() -> None:
-    seen = Seen(REV, OTHER_REV, None, None)
+    seen, target = Seen(REV, OTHER_REV, None, None), Pinned(ALICE, REV, OVERRIDES)
     recipe = of("apply", ask={"rev": REV}, approved_by="bob", seen=seen.as_json())
-    assert Approved(ALICE, JOB, "bob", seen) in recipe.plan()
+    assert Approved(ALICE, JOB, "bob", seen, target) in recipe.plan()
     unasked = of("apply", ask={"rev": REV})
-    assert Approved(ALICE, JOB, None, None) in unasked.plan()
+    assert Approved(ALICE, JOB, None, None, target) in unasked.plan()
 
 
 # What follows
@@ -277,8 +283,8 @@ CLASSES: dict[str, type] = {
 
 
 def test_every_kind_of_the_catalog_has_a_recipe_of_its_own() -> None:
-    assert set(catalog.KINDS) == set(CLASSES)
-    for kind in catalog.KINDS:
+    assert set(catalog.KINDS) == {*CLASSES, "adopt"}, "which has a suite of its own"
+    for kind in CLASSES:
         recipe = proposing(kind)
         assert type(recipe) is CLASSES[kind]
         assert recipe.kind == kind
@@ -287,7 +293,7 @@ def test_every_kind_of_the_catalog_has_a_recipe_of_its_own() -> None:
 
 
 def test_a_recipe_is_the_same_whenever_it_is_made() -> None:
-    for kind in catalog.KINDS:
+    for kind in CLASSES:
         assert proposing(kind) == proposing(kind)
 
 
@@ -296,7 +302,7 @@ def test_a_kind_that_nobody_knows_is_a_fault() -> None:
         of("dance")
 
 
-@pytest.mark.parametrize("kind", [kind for kind in catalog.KINDS if kind != "update-base"])
+@pytest.mark.parametrize("kind", [kind for kind in CLASSES if kind != "update-base"])
 def test_an_agent_that_has_no_row_is_a_fault(kind: str) -> None:
     with pytest.raises(Fault, match="no row: alice"):
         catalog.recipe(a_job(kind, ask={"rev": REV}), None)

@@ -69,6 +69,6 @@ def test_what_has_no_switch_has_no_way_back() -> None:
 
 
 def test_the_way_back_starts_nothing_that_is_wanted_stopped() -> None:
-    assert a_spawn().restore() == (Reverted(ALICE, privileged=True),)
+    assert a_spawn().restore() == (Reverted(ALICE),)
     quiet = a_spawn(Desired.STOPPED).restore()
-    assert quiet == (Reverted(ALICE, privileged=True, starts=False),)
+    assert quiet == (Reverted(ALICE, starts=False),)
