@@ -34,9 +34,9 @@ class Approved:
             return Holds(f"{self.by} asked for it")
         found = recorded(world, self.agent)
         deployed = found.block.rev if found else None
-        if deployed_by(world, self.agent) == self.job:
-            return Holds(f"{self.by} approved it")
         if deployed != self.seen.deployed:
+            if deployed_by(world, self.agent) == self.job:
+                return Holds(f"{self.by} approved it")
             was, now = _short(self.seen.deployed), _short(deployed)
             return Differs(f"{self.by} approved it over {was}, and {now} is deployed since")
         if self.seen.expected and self.target:
