@@ -14,7 +14,7 @@ from hive.adapters.locks import Locks
 from hive.adapters.shell import Stream
 from hive.adapters.streams import RefMove
 from hive.domain.job import JobId
-from hive.errors import CommandFailed, Refused
+from hive.errors import CommandFailed, Refused, Transient
 from hive.steps.closure import Built
 from hive.steps.deploy import Deployed
 from hive.steps.gone import Erased, Forgotten, Undefined, Unrooted
@@ -151,7 +151,7 @@ def test_a_unit_that_had_failed_is_forgotten_by_systemd(pretend: Pretend) -> Non
     pretend.before(Running)
     runtime = pretend.host.layout.runtime(ALICE)
     runtime.rename(runtime.with_name("away"))
-    with pytest.raises(CommandFailed):
+    with pytest.raises(Transient, match="does not start"):
         pretend.world().systemd.start(ALICE.container)
     runtime.with_name("away").rename(runtime)
     assert pretend.world().systemd.unit(ALICE.container).is_failed
