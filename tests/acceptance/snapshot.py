@@ -122,7 +122,8 @@ class _Seen:
     def end(self, job: Job) -> str:
         """How a job ended, and what it said then."""
         code = job.error and job.error.code
-        return self.plain(f"{job.id} {job.kind} {job.agent} {job.state}: {code} {job.result}")
+        said = self.plain(f"{job.id} {job.kind} {job.agent} {job.state}: {code} {job.result}")
+        return re.sub(r"127\.\d+\.\d+\.\d+", "ADDRESS", said)  # by the host's folder
 
     def unit(self) -> dict[str, Any]:
         unit = self.world.systemd.unit(ALICE.container)

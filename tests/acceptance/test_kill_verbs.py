@@ -140,9 +140,9 @@ def own(quiet: Quiet) -> int:
 
 
 def restore(quiet: Quiet) -> range:
-    """The programs of the way back: those behind the start that failed."""
+    """The programs of the way back: those behind the start that failed, and the look for why."""
     ours = [line for line in quiet.starts if line.startswith("own ")]
-    failed = next(n for n, line in enumerate(ours, 1) if " systemctl start " in line)
+    failed = next(n for n, line in enumerate(ours, 1) if " journalctl " in line)
     last = max(n for n, line in enumerate(ours, 1) if " systemctl " in line)
     return range(failed + 1, last + 1)
 

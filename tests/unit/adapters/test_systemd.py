@@ -12,7 +12,7 @@ from hive.adapters.systemd import PROPERTIES, START, Systemd, Unit
 from hive.domain.agent import AgentSettings
 from hive.domain.limits import Limits
 from hive.domain.names import ContainerName
-from hive.errors import CommandFailed, ProgramMissing
+from hive.errors import ProgramMissing, Transient
 from hive.testing import FakeShell
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -121,8 +121,14 @@ def test_an_act_is_one_command(command: str, act: Callable[[Systemd], None]) -> 
 
 def test_an_act_that_fails_may_be_tried_again() -> None:
     command = "systemctl start container@h-alice.service"
+    journal = "journalctl --no-pager --output=cat --lines=20 --unit=container@h-alice.service"
     shell = FakeShell().on(command, exit_code=1, err="Job for container@h-alice.service failed.")
-    with pytest.raises(CommandFailed, match="Job for container@h-alice"):
+    shell.on(journal, out="Starting it...\nFailed to stat /state\nFailed to start it.\n")
+    with pytest.raises(Transient, match="h-alice does not start: Failed to stat /state") as failed:
+        Systemd(shell).start(ALICE)
+    assert failed.value.code == "start-failed"
+    shell.on(journal, exit_code=1, err="no journal")
+    with pytest.raises(Transient, match="Job for container@h-alice"):
         Systemd(shell).start(ALICE)
 
 
