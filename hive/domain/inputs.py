@@ -58,8 +58,9 @@ def refuse_host_inputs(agent: AgentName, lock: str) -> None:
 
     The agent's own repo is on this host, and is hive's; what it leads to is the agent's choice.
     """
-    nodes = json.loads(lock)["nodes"]
-    root = nodes[json.loads(lock)["root"]].get("inputs", {}).get(f"agent-{agent}")
+    found = json.loads(lock)
+    nodes = found["nodes"]
+    root = nodes[found["root"]].get("inputs", {}).get(f"agent-{agent}")
     if root is None:
         return
     for label in _below(nodes, root):

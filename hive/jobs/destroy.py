@@ -38,16 +38,10 @@ class Destroy(Recipe):
 
 
 @dataclass(frozen=True, slots=True)
-class Purge(Recipe):
+class Purge(Destroy):
     """The same, and nothing is left of it."""
 
     kind: ClassVar[str] = "purge"
-    of: AgentName
-    job: JobId
-
-    @property
-    def agent(self) -> AgentName:
-        return self.of
 
     def plan(self) -> tuple[Step, ...]:
         return (*_destroyed(self.agent, self.job), Erased(self.agent))

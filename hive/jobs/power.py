@@ -11,33 +11,12 @@ from hive.domain.agent import Agent, Desired
 from hive.domain.names import AgentName
 from hive.domain.ports import port_of
 from hive.domain.target import Recorded
-from hive.errors import Refused
 from hive.jobs.recipe import Recipe
 from hive.steps.container import Limited, WillBoot
+from hive.steps.deploy import IsDeployed
 from hive.steps.home import HomeReady
-from hive.steps.look import recorded
 from hive.steps.running import Ready, Restarted, Running, Stopped
-from hive.steps.step import Differs, Finding, Holds, Step
-
-
-@dataclass(frozen=True, slots=True)
-class IsDeployed:
-    """`agent` has been deployed: there is something to start."""
-
-    agent: AgentName
-
-    def check(self, world: World) -> Finding:
-        found = recorded(world, self.agent)
-        if found is None:
-            return Differs(f"{self.agent} was never deployed")
-        return Holds(f"{self.agent} is deployed at {found.block.rev[:12]}")
-
-    def apply(self, world: World) -> None:  # noqa: ARG002
-        raise Refused(
-            f"{self.agent} was never deployed",
-            code="not-deployed",
-            hint=f"run its spawn to the end: hive spawn {self.agent}",
-        )
+from hive.steps.step import Step
 
 
 @dataclass(frozen=True, slots=True)

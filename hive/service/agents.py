@@ -25,6 +25,7 @@ from hive.service.ground import looked_at, number_above_tags, written_to
 from hive.service.lifecycle import LOOKS
 from hive.service.plans import Planned
 from hive.service.views import AgentView, DeployedView
+from hive.steps.base import base_flake
 from hive.steps.look import meta_at
 from hive.store import agents, jobs
 
@@ -104,12 +105,7 @@ def _wanted(host: Host, name: AgentName, node: NodeName) -> Agent:
 def _refuse_early(world: World, agent: Agent) -> None:
     """What no attempt can mend, before a job is accepted."""
     conf.owned(agent.name, world.layout, privileged=agent.settings.privileged)
-    if world.base is None:
-        raise Refused(
-            "there is no base flake for agents to stand on",
-            code="no-base-flake",
-            hint="set HIVE_BASE_FLAKE",
-        )
+    base_flake(world)
     for other in _folders(world):
         if other != agent.name and port_of(other) == agent.port:
             raise Refused(

@@ -29,14 +29,19 @@ class BaseWanted:
         return Holds(f"the base is {found[1].label}")
 
     def apply(self, world: World) -> None:
-        if world.base is None:
-            raise Refused(
-                "there is no base flake for agents to stand on",
-                code="no-base-flake",
-                hint="set HIVE_BASE_FLAKE",
-            )
-        said = {"job": self.job, "base": asdict(world.nix.pin(world.base))}
+        said = {"job": self.job, "base": asdict(world.nix.pin(base_flake(world)))}
         world.files.write(world.layout.wanted_base, json.dumps(said, indent=2) + "\n")
+
+
+def base_flake(world: World) -> str:
+    """The reference that new agents stand on. Raises `Refused` where none is set."""
+    if world.base is None:
+        raise Refused(
+            "there is no base flake for agents to stand on",
+            code="no-base-flake",
+            hint="set HIVE_BASE_FLAKE",
+        )
+    return world.base
 
 
 def wanted_base(world: World) -> Base | None:

@@ -88,6 +88,26 @@ class Deployed:
 
 
 @dataclass(frozen=True, slots=True)
+class IsDeployed:
+    """`agent` has been deployed: there is something to start."""
+
+    agent: AgentName
+
+    def check(self, world: World) -> Finding:
+        found = recorded(world, self.agent)
+        if found is None:
+            return Differs(f"{self.agent} was never deployed")
+        return Holds(f"{self.agent} is deployed at {found.block.rev[:12]}")
+
+    def apply(self, world: World) -> None:  # noqa: ARG002
+        raise Refused(
+            f"{self.agent} was never deployed",
+            code="not-deployed",
+            hint=f"run its spawn to the end: hive spawn {self.agent}",
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Reverted:
     """The container is as meta's main says: set to that closure and running it, or not running.
 

@@ -13,10 +13,11 @@ from hive.adapters.git import MAIN
 from hive.adapters.locks import Lock
 from hive.adapters.world import World
 from hive.domain.inputs import refuse_host_inputs, refuse_stale
-from hive.domain.meta import FLAKE, LOCK, Base, Meta, render
+from hive.domain.meta import FLAKE, LOCK, Meta, render
 from hive.domain.names import AgentName, Rev
 from hive.domain.target import AppliedMain, Pinned
 from hive.errors import Refused, Transient
+from hive.steps.base import base_flake
 from hive.steps.look import base_known, candidate, meta_at, planned, rev_of, wanted
 from hive.steps.step import Differs, Finding, Holds
 
@@ -90,7 +91,8 @@ class CandidatePinned:
         init_meta(world, agent)
         main = world.git.ref(world.layout.meta, MAIN)
         meta = meta_at(world, main)
-        base = self.target.base or base_known(world, agent, meta) or self._pinned_base(world)
+        known = self.target.base or base_known(world, agent, meta)
+        base = known or world.nix.pin(base_flake(world))
         changed = meta.with_block(wanted(world, self.target, rev, base), base)
         files = locked(world, agent, changed, main)
         refuse_host_inputs(agent, files[LOCK])
@@ -102,15 +104,6 @@ class CandidatePinned:
             world.git.commit(
                 world.layout.meta, candidate(agent), files, parent=main, subject=subject, at=None
             )
-
-    def _pinned_base(self, world: World) -> Base:
-        if world.base is None:
-            raise Refused(
-                "there is no base flake for agents to stand on",
-                code="no-base-flake",
-                hint="set HIVE_BASE_FLAKE",
-            )
-        return world.nix.pin(world.base)
 
 
 def locked(world: World, agent: AgentName, meta: Meta, main: Rev | None) -> dict[str, str]:
