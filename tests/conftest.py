@@ -26,6 +26,24 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         yield
 
 
+class SaidAtOnce:
+    """Says what failed when it fails: of a run that is cut short, the end is never printed."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        terminal = self.config.pluginmanager.get_plugin("terminalreporter")
+        if report.failed and terminal is not None:
+            terminal.write_line(f"\n{report.nodeid} failed ({report.when}): {report.longreprtext}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Only the process that prints, where several run the tests."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(SaidAtOnce(config))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test bears the name of its folder: `-m unit`, `-m 'not acceptance'`."""
     for item in items:
