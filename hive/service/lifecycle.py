@@ -21,8 +21,7 @@ from hive.jobs.destroy import Destroy, Purge
 from hive.jobs.limit import Limit
 from hive.jobs.power import Restart, Start, Stop
 from hive.jobs.rebuild import Rebuild
-from hive.jobs.update_base import UpdateBase
-from hive.queue import submit
+from hive.queue import of_node, submit
 from hive.queue.drive import refuse_elsewhere
 from hive.queue.host import Host
 from hive.service.ground import looked_at, number_above_tags, written_to
@@ -139,17 +138,7 @@ def update_base(host: Host, asked: Asked) -> Submitted:
     where = asked.at(host)
     if where == host.node:
         number_above_tags(host, written_to(host))
-    new = NewJob(
-        kind=UpdateBase.kind,
-        node=where,
-        agent=None,
-        ask={},
-        lock=catalog.base_lock(where),
-        requested_by=asked.by,
-        unique_key=catalog.unique_key(UpdateBase.kind, where, None, {}),
-        idempotency_key=asked.key,
-    )
-    return submit.submit(host, new)
+    return submit.submit(host, of_node.update_base(where, by=asked.by, key=asked.key))
 
 
 def change(host: Host, name: AgentName, asked: Asked, settings: list[str]) -> Submitted | None:

@@ -31,6 +31,7 @@ from typing_extensions import override
 
 from hive.domain.agent import Desired
 from hive.domain.job import LIVE, JobState, StepState
+from hive.domain.schedule import CatchUp, Verb
 from hive.domain.worker import Role
 
 AnyType = TypeEngine[Any] | type[TypeEngine[Any]]
@@ -77,7 +78,10 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {str: Words, datetime: Instant, dict[str, Any]: JSON(none_as_null=True)}
+    type_annotation_map = {
+        str: Words, datetime: Instant,
+        dict[str, Any]: JSON(none_as_null=True), list[str]: JSON(none_as_null=True),
+    }  # fmt: skip
 
 
 def _one_of(kind: type[StrEnum]) -> Enum:
@@ -100,6 +104,8 @@ RUNNING_ONLY = "state = 'running'"
 LIVE_ONLY = among("state", LIVE)
 SERIES_LIVE_ONLY = f"series IS NOT NULL AND {LIVE_ONLY}"
 PRUNABLE_ONLY = "pruned = false AND finished_at IS NOT NULL"
+OPEN_ONLY = "acked_at IS NULL"
+ACKED_ONLY = "acked_at IS NOT NULL"
 PORT_TAKEN_ONLY = "desired != 'destroyed'"
 
 
@@ -259,3 +265,107 @@ class NodeRow(Base):
     seen_at: Mapped[datetime | None]
     paused_at: Mapped[datetime | None]
     paused_by: Mapped[str | None]
+    disk: Mapped[str | None]  #: how full its disks were found last
+
+
+class ScheduleRow(Base):
+    __tablename__ = "schedules"
+    __table_args__ = (
+        CheckConstraint(among("verb", Verb), name="verb"),
+        CheckConstraint(among("catch_up", CatchUp), name="catch_up"),
+    )
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    cron: Mapped[str]
+    zone: Mapped[str]
+    verb: Mapped[Verb] = mapped_column(_one_of(Verb))
+    catch_up: Mapped[CatchUp] = mapped_column(_one_of(CatchUp))
+    enabled: Mapped[bool]
+    since: Mapped[datetime]  #: every fire up to here was seen to
+    created_at: Mapped[datetime]
+    changed_at: Mapped[datetime]
+
+
+class ScheduleFireRow(Base):
+    """Who writes the row is who fires."""
+
+    __tablename__ = "schedule_fires"
+
+    schedule: Mapped[str] = mapped_column(
+        ForeignKey("schedules.name", ondelete="CASCADE"), primary_key=True
+    )
+    fire_at: Mapped[datetime] = mapped_column(primary_key=True)
+    fired_at: Mapped[datetime]
+
+
+class InboxRow(Base):
+    """How many messages of a recipient were not acknowledged yet."""
+
+    __tablename__ = "inboxes"
+    __table_args__ = (CheckConstraint("open >= 0", name="open_not_negative"),)
+
+    node: Mapped[str] = mapped_column(primary_key=True)
+    recipient: Mapped[str] = mapped_column(primary_key=True)
+    open: Mapped[int]
+
+
+class MessageRow(Base):
+    __tablename__ = "messages"
+    __table_args__ = (
+        _partial("ix_messages_open", "node", "recipient", "seq", where=OPEN_ONLY),
+        _partial("ix_messages_acked", "node", "recipient", "seq", where=ACKED_ONLY),
+        _partial("ix_messages_prunable", "acked_at", where=ACKED_ONLY),
+        _partial(
+            "uq_messages_once", "node", "recipient", "once", where="once IS NOT NULL", unique=True
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+    seq: Mapped[int] = mapped_column(BIG, Identity(), primary_key=True)
+    node: Mapped[str]  #: empty for the operator, who is the same everywhere
+    recipient: Mapped[str]
+    sender: Mapped[str]
+    body: Mapped[str]
+    topic: Mapped[str | None]  #: what kind of event it tells
+    data: Mapped[dict[str, Any] | None]
+    reply_to: Mapped[int | None] = mapped_column(BIG)
+    once: Mapped[str | None]  #: what is told under this key is told once
+    sent_at: Mapped[datetime]
+    delivered_at: Mapped[datetime | None]
+    deliveries: Mapped[int]
+    reader: Mapped[str | None]
+    leased_until: Mapped[datetime | None]
+    acked_at: Mapped[datetime | None]
+
+
+class NotifierRow(Base):
+    __tablename__ = "notifiers"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    kinds: Mapped[list[str]]
+    command: Mapped[list[str] | None]
+    url: Mapped[str | None]
+    url_file: Mapped[str | None]  #: holds the URL, where that is a secret
+    enabled: Mapped[bool]
+    after_seq: Mapped[int] = mapped_column(BIG)  #: events up to here were seen to
+    created_at: Mapped[datetime]
+    changed_at: Mapped[datetime]
+
+
+class CrashRow(Base):
+    __tablename__ = "crashes"
+    __table_args__ = (
+        Index("uq_crashes_invocation", "node", "agent", "invocation", unique=True),
+        Index(None, "node", "at"),
+        Index(None, "at"),
+        {"sqlite_autoincrement": True},
+    )
+
+    seq: Mapped[int] = mapped_column(BIG, Identity(), primary_key=True)
+    node: Mapped[str]
+    agent: Mapped[str]
+    invocation: Mapped[str]  #: systemd's own name of that run of the unit
+    at: Mapped[datetime]
+    result: Mapped[str]
+    exit: Mapped[str]
+    said: Mapped[str]  #: the last lines of its journal

@@ -1,0 +1,35 @@
+"""Jobs that are about a whole node, as they are asked for by people, timers and schedules."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hive.domain.job import NewJob
+from hive.domain.names import NodeName
+from hive.jobs.catalog import base_lock, unique_key
+from hive.jobs.update_base import UpdateBase
+
+RECONCILE: Final = "reconcile"
+
+
+def sweep(node: NodeName, *, by: str, key: str | None = None) -> NewJob:
+    """A look at every agent of the node; one at a time."""
+    return _new(RECONCILE, node, f"{RECONCILE}:{node}", by, key)
+
+
+def update_base(node: NodeName, *, by: str, key: str | None = None) -> NewJob:
+    """The base is looked at anew, and each agent of the node is rebuilt on it."""
+    return _new(UpdateBase.kind, node, base_lock(node), by, key)
+
+
+def _new(kind: str, node: NodeName, lock: str, by: str, key: str | None) -> NewJob:
+    return NewJob(
+        kind=kind,
+        node=node,
+        agent=None,
+        ask={},
+        lock=lock,
+        requested_by=by,
+        unique_key=unique_key(kind, node, None, {}),
+        idempotency_key=key,
+    )
