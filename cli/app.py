@@ -20,6 +20,7 @@ from cli import (
     power,
     proposals,
     serve,
+    sweep,
 )
 from cli.boundary import INTERRUPTED, complain, say
 
@@ -45,6 +46,7 @@ app.command()(power.restart)
 app.command()(power.destroy)
 app.command()(power.purge)
 app.command("update-base")(power.update_base)
+app.command()(sweep.sweep)
 app.command()(adopt.adopt)
 app.add_typer(plan.app, name="plan")
 app.command()(agents.agents)

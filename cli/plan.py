@@ -56,6 +56,22 @@ def update_base(node: OnNode = None, as_json: AsJson = False, exit_code: ExitCod
 
 
 @app.command()
+def sweep(node: OnNode = None, as_json: AsJson = False, exit_code: ExitCode = False) -> None:
+    """Which agents differ from what is wanted, and what would be enqueued for each."""
+    where = node_name(node)
+    with connected() as host:
+        from hive.service import sweeps
+
+        view = sweeps.planned(host, node=where)
+        if as_json:
+            show_json(view.as_json())
+        else:
+            show_table(("AGENT", "JOB", "BECAUSE"), view.lines())
+        if exit_code and not view.is_nothing:
+            raise typer.Exit(ENDED_BADLY)
+
+
+@app.command()
 def adopt(as_json: AsJson = False, exit_code: ExitCode = False) -> None:
     """What moving in would find and do here."""
 

@@ -85,6 +85,7 @@ def host(settings: Settings, env: Mapping[str, str], database: Database) -> Host
         )
 
     policy = Policy(settings.approval, settings.build_first)
+    defaults = AgentSettings(health=Health.PORT if settings.is_sim else Health.UNIT)
 
     return Host(
         node=node,
@@ -93,12 +94,12 @@ def host(settings: Settings, env: Mapping[str, str], database: Database) -> Host
         clock=clock,
         process=this_process(node),
         version=version("hive"),
-        defaults=AgentSettings(health=Health.PORT if settings.is_sim else Health.UNIT),
+        defaults=defaults,
         failure_limit=settings.failure_limit,
         log_limit=settings.log_limit,
         policy=policy,
         bell=_bell(settings),
-        recipe=partial(recipe_of, database, policy),
+        recipe=partial(recipe_of, database, policy, defaults, clock),
         world=world,
     )
 

@@ -16,6 +16,7 @@ from hive.queue.prune import Prune
 from hive.queue.rescue import Rescue, forget_dead
 from hive.queue.ring import RingAgain
 from hive.queue.traces import Traces
+from hive.queue.watch import Watch
 
 TURN: Final = timedelta(milliseconds=500)
 
@@ -39,6 +40,7 @@ def chores_of(host: Host) -> tuple[Chore, ...]:
     return (
         rescue_of(host),
         Chore("ring", ring.run_once, timedelta(seconds=5)),
+        Chore("watch", Watch(host).run_once, TURN),
         Chore("traces", Traces(host).run_once, timedelta(seconds=2)),
         Chore("workers", lambda now: Tally(forgotten=forget_dead(host, now)), timedelta(minutes=1)),
         Chore("prune", Prune(host.database).run_once, timedelta(hours=1)),

@@ -18,7 +18,8 @@ START = timedelta(minutes=11)
 
 PROPERTIES = (
     "Id", "LoadState", "ActiveState", "SubState", "Result", "MainPID", "Job",
-    "NeedDaemonReload", "MemoryMax", "CPUQuotaPerSecUSec", "TasksMax",
+    "InvocationID", "ExecMainStatus", "NeedDaemonReload",
+    "MemoryMax", "CPUQuotaPerSecUSec", "TasksMax",
 )  # fmt: skip
 SAID = 20
 """Lines of a journal that tell why something failed."""
@@ -65,6 +66,21 @@ class Unit:
     def main_pid(self) -> int | None:
         said = self.properties.get("MainPID", "")
         return int(said) or None if said.isdecimal() else None
+
+    @property
+    def invocation(self) -> str:
+        """systemd's own name of the run that is, or was last; empty before the first."""
+        return self.properties.get("InvocationID", "")
+
+    @property
+    def result(self) -> str:
+        """How the last run ended, such as `signal`; `success` while there is one."""
+        return self.properties.get("Result", "success")
+
+    @property
+    def exit_status(self) -> str:
+        """Of its main process: an exit code, or the number of a signal."""
+        return self.properties.get("ExecMainStatus", "0")
 
     @property
     def needs_reload(self) -> bool:
@@ -151,14 +167,24 @@ class Systemd:
 
     def _why(self, container: ContainerName, failed: CommandFailed) -> tuple[str, str]:
         """And where to read on. systemctl only says where to look: that is in the job's log."""
-        look = ("journalctl", "--no-pager", "--output=cat", f"--lines={SAID}")
         try:
-            lines = self.shell.run(*look, f"--unit={container.unit}").out.splitlines()
+            said = self.last_words(container).splitlines()
         except HiveError:
-            lines = []
-        told = [line.strip() for line in lines if not line.startswith(BY_SYSTEMD)]
+            said = []
+        told = [line.strip() for line in said]
         last = next((line for line in reversed(told) if line), failed.message)
         return last, f"`hive logs` of the job has more, and journalctl -u {container.unit}"
+
+    def last_words(self, container: ContainerName, *, lines: int = SAID) -> str:
+        """The end of its journal, without what systemd itself says there."""
+        look = ("journalctl", "--no-pager", "--output=cat", f"--lines={lines}")
+        ran = self.shell.run(*look, f"--unit={container.unit}", quiet=True)
+        return "\n".join(line for line in ran.out.splitlines() if not line.startswith(BY_SYSTEMD))
+
+    def is_going_down(self) -> bool:
+        """This host stops, and all of its units with it."""
+        ran = self.shell.run("systemctl", "show", "-p", "SystemState", quiet=True)
+        return ran.out.strip() == "SystemState=stopping"
 
     def answers(self) -> bool:
         """Whether there is a systemd to speak to."""

@@ -41,6 +41,9 @@ LOSS_LIMIT: Final = 3
 URGENT: Final = -10
 """The priority of what outranks a build: stop, start, restart, destroy and purge."""
 
+IDLE: Final = 10
+"""The priority of what may wait for everything else."""
+
 LIVE: Final = frozenset({_Q, _R, _W})
 ENDED: Final = frozenset(JobState) - LIVE
 
@@ -113,6 +116,14 @@ class Job:
     run_at: datetime | None
     error: Trouble | None
     result: Mapping[str, Any] | None
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.state is JobState.WAITING
+
+    @property
+    def has_failed(self) -> bool:
+        return self.state is JobState.FAILED
 
 
 class StepState(StrEnum):

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from hive.domain.agent import Agent, AgentSettings
 from hive.domain.approval import Seen
-from hive.domain.job import Job
+from hive.domain.job import IDLE, URGENT, Job
 from hive.domain.meta import Base
 from hive.domain.names import AgentName, NodeName, Rev
+from hive.domain.roster import Roster
 from hive.errors import Fault
 from hive.jobs.adopt import Adopt
 from hive.jobs.apply import Apply, Rollback
@@ -20,7 +23,9 @@ from hive.jobs.limit import Limit
 from hive.jobs.power import Restart, Start, Stop
 from hive.jobs.rebuild import Rebuild
 from hive.jobs.recipe import Recipe
+from hive.jobs.reconcile import Reconcile
 from hive.jobs.spawn import Spawn
+from hive.jobs.tidy import Tidy
 from hive.jobs.update_base import UpdateBase
 from hive.steps.gate import Approved
 from hive.steps.running import Restarts
@@ -29,23 +34,40 @@ KINDS: Final = tuple(
     kind.kind
     for kind in (
         Spawn, Apply, Rebuild, Rollback, Start, Stop, Restart, Limit, Destroy, Purge, UpdateBase,
-        Adopt,
+        Adopt, Reconcile, Tidy,
     )
 )  # fmt: skip
 OUTRANK: Final = frozenset(one.kind for one in (Start, Stop, Restart, Destroy, Purge))
 """Kinds for which a build of the agent makes way."""
 ENDING: Final = frozenset({Destroy.kind, Purge.kind})
 """Kinds after which there is no agent."""
+BESIDE: Final = frozenset({Tidy.kind, Limit.kind})
+"""Kinds whose end says nothing of how an agent fares."""
 PROPOSING: Final = frozenset({Apply.kind, Rollback.kind})
 """Kinds that deploy a commit of their own, and leave a trail of tags."""
 
 
-def recipe(job: Job, agent: Agent | None, *, builds_first: bool = True) -> Recipe:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the database knows besides, for the kinds that ask for it."""
+
+    roster: Roster | None = None
+    settings: AgentSettings = field(default_factory=AgentSettings)
+    """Of an agent that is new."""
+    kept: frozenset[Path] = frozenset()
+    """Closures that the last jobs of an agent have deployed, or built for approval."""
+    waits: bool = False
+    """A job of the agent waits at its gate."""
+    failed_on: frozenset[tuple[AgentName, str]] = frozenset()
+    """Agents that could not be rebuilt on a base, with the URL of that."""
+
+
+def recipe(
+    job: Job, agent: Agent | None, *, builds_first: bool = True, known: Known | None = None
+) -> Recipe:
     """The recipe of a job, with what the database knows of its agent handed in."""
-    if job.kind == UpdateBase.kind:
-        return UpdateBase(job.id)
-    if job.kind == Adopt.kind:
-        return _adopt(job)
+    if found := _without_row(job, known or Known()):
+        return found
     if agent is None:
         raise Fault(f"job {job.id} is about an agent that has no row: {job.agent}")
     restarts = Restarts(job.ask.get("restart", Restarts.AUTO))
@@ -75,9 +97,31 @@ def recipe(job: Job, agent: Agent | None, *, builds_first: bool = True) -> Recip
             raise Fault(f"job {job.id} is of a kind that this hive does not know: {job.kind}")
 
 
+def _without_row(job: Job, known: Known) -> Recipe | None:
+    """The kinds that need no row of an agent."""
+    match job.kind:
+        case UpdateBase.kind:
+            return UpdateBase(job.id, known.failed_on)
+        case Adopt.kind:
+            return _adopt(job)
+        case Reconcile.kind:
+            return Reconcile(known.roster or Roster(job.node, job.created_at), known.settings)
+        case Tidy.kind if job.agent is not None:
+            return Tidy(job.agent, known.kept, known.waits)
+        case _:
+            return None
+
+
 def lock_of(node: NodeName, agent: AgentName) -> str:
     """The lock that one running job of an agent holds."""
     return f"agent:{node}/{agent}"
+
+
+def priority_of(kind: str) -> int:
+    """What outranks a build goes first, and what only tidies up goes last."""
+    if kind in OUTRANK:
+        return URGENT
+    return IDLE if kind == Tidy.kind else 0
 
 
 def unique_key(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, ClassVar, Protocol
 
 from hive.adapters.world import World
 from hive.domain.agent import Agent
+from hive.domain.job import JobId
 from hive.domain.names import AgentName
+from hive.domain.report import Report
 from hive.steps.container import Defined, ProfileSet
 from hive.steps.step import Step
 
@@ -26,6 +29,10 @@ class Child:
     kind: str
     agent: AgentName
     ask: Mapping[str, Any]
+    by: str | None = None
+    """Who asks for it; None: who asked for its parent."""
+    wait: timedelta = timedelta(0)
+    """Before it may begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,12 @@ class Aftermath:
     """There is no row of the agent any more."""
     rows: tuple[Agent, ...] = field(default=())
     """Agents that were found: a row for each that has none."""
+    orphans: tuple[JobId, ...] = field(default=())
+    """Jobs that wait for agents whose folder is gone: they fail."""
+    failed: tuple[AgentName, ...] = field(default=())
+    """Agents that are given up, until an operator acts."""
+    reports: tuple[Report, ...] = field(default=())
+    """What is told, to those who were not told yet."""
 
 
 class Recipe(Protocol):

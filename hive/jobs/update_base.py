@@ -8,6 +8,7 @@ from typing import ClassVar
 from hive.adapters.git import MAIN
 from hive.adapters.world import World
 from hive.domain.job import JobId
+from hive.domain.names import AgentName
 from hive.jobs.recipe import Aftermath, Child, Recipe
 from hive.steps.base import BaseWanted, wanted_base
 from hive.steps.look import meta_at
@@ -20,6 +21,8 @@ class UpdateBase(Recipe):
 
     kind: ClassVar[str] = "update-base"
     job: JobId
+    failed_on: frozenset[tuple[AgentName, str]] = frozenset()
+    """Agents that could not be rebuilt on a base, with its URL: they are not tried on it again."""
 
     @property
     def agent(self) -> None:
@@ -33,12 +36,13 @@ class UpdateBase(Recipe):
         return {"base": base.url if base else None}
 
     def aftermath(self, world: World) -> Aftermath:
-        """A rebuild of each agent that stands on another base."""
+        """A rebuild of each agent that stands on another base, and has not failed on this one."""
         base = wanted_base(world)
         if base is None:
             return Aftermath()
         meta = meta_at(world, world.git.ref(world.layout.meta, MAIN))
-        behind = [one.agent for one in meta.blocks if meta.base(one.base).url != base.url]
+        behind = (one.agent for one in meta.blocks if meta.base(one.base).url != base.url)
         ask = {"base": asdict(base)}
-        children = tuple(Child("rebuild", agent, ask) for agent in behind)
+        wanted = (agent for agent in behind if (agent, base.url) not in self.failed_on)
+        children = tuple(Child("rebuild", agent, ask) for agent in wanted)
         return Aftermath(children, at_once=world.builds)

@@ -22,12 +22,14 @@ from hive.domain.job import (
 )
 from hive.domain.names import AgentName
 from hive.domain.retry import Again, GiveUp, verdict
-from hive.errors import HiveError, Refused
-from hive.jobs.catalog import lock_of, unique_key
+from hive.errors import HiveError, IllegalMove, Refused
+from hive.jobs.catalog import lock_of, priority_of, unique_key
 from hive.jobs.recipe import Aftermath, Child
+from hive.queue.report import report
 from hive.store import agents, jobs, moves, verdicts
 from hive.store.session import Session
 
+HOMELESS: Final = Trouble("homeless", "agent state dir missing")
 DESTROYED: Final = Trouble("destroyed", "agent destroyed")
 JITTER: Final = 0.25
 """A wait is up to this part of it longer, so that what failed together does not come together."""
@@ -104,26 +106,40 @@ def _finished(session: Session, job: Job, finished: Finished, now: datetime) -> 
         session, job.id, FINISH, now=now, attempt=job.attempt,
         error=None, restoring=False, result=dict(finished.result), **beside,
     )  # fmt: skip
-    for child in after.children:
-        jobs.submit(session, _of(job, child), now=now)
-    if after.is_last and job.agent is not None:
-        verdicts.orphan_before(session, job, error=DESTROYED, now=now)
     for agent in after.rows:
         _take_in(session, agent, now)
+    for child in after.children:
+        jobs.submit(session, _of(job, child, now), now=now)
+    if after.is_last and job.agent is not None:
+        verdicts.orphan_before(session, job, error=DESTROYED, now=now)
+    _look_after(session, job, after, now)
     if after.forgets and job.agent is not None:
         _forget(session, job, job.agent)
     return ended
 
 
-def _of(parent: Job, child: Child) -> NewJob:
+def _look_after(session: Session, job: Job, after: Aftermath, now: datetime) -> None:
+    """What a sweep has found that no other job sees to."""
+    for orphaned in after.orphans:
+        with suppress(IllegalMove):  # somebody decided about it meanwhile
+            verdicts.orphan(session, orphaned, error=HOMELESS, now=now)
+    for name in after.failed:
+        agents.give_up(session, job.node, name, now=now)
+    for one in after.reports:
+        report(session, job.node, one, now=now)
+
+
+def _of(parent: Job, child: Child, now: datetime) -> NewJob:
     return NewJob(
         kind=child.kind,
         node=parent.node,
         agent=child.agent,
         ask=child.ask,
         lock=lock_of(parent.node, child.agent),
-        requested_by=parent.requested_by,
+        requested_by=child.by or parent.requested_by,
         unique_key=unique_key(child.kind, parent.node, child.agent, child.ask),
+        priority=priority_of(child.kind),
+        run_at=now + child.wait if child.wait else None,
         parent_id=parent.id,
     )
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from hive.domain.job import NewJob
 from hive.domain.names import NodeName
 from hive.jobs.catalog import base_lock, unique_key
+from hive.jobs.reconcile import Reconcile
 from hive.jobs.update_base import UpdateBase
-
-RECONCILE: Final = "reconcile"
 
 
 def sweep(node: NodeName, *, by: str, key: str | None = None) -> NewJob:
     """A look at every agent of the node; one at a time."""
-    return _new(RECONCILE, node, f"{RECONCILE}:{node}", by, key)
+    return _new(Reconcile.kind, node, f"{Reconcile.kind}:{node}", by, key)
 
 
 def update_base(node: NodeName, *, by: str, key: str | None = None) -> NewJob:

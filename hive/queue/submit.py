@@ -9,13 +9,18 @@ from hive.store import agents, jobs, moves, verdicts
 
 
 def submit(
-    host: Host, new: NewJob, agent: Agent | None = None, *, desired: Desired | None = None
+    host: Host,
+    new: NewJob,
+    agent: Agent | None = None,
+    *,
+    desired: Desired | None = None,
+    acts: bool = False,
 ) -> tuple[Job, bool]:
     """The job and whether it is new: equal work that is live already is that job.
 
     A newer one of a series takes the place of those that wait. `desired` is what is wanted of its
-    agent from now on, also where the job is not new: what was asked for last is what counts.
-    Raises `Refused`, code `port-taken`, when another agent has the port.
+    agent from now on, also where the job is not new: what was asked for last is what counts. Who
+    `acts` on an agent that was given up gives it another chance. Raises `Refused`, code `port-taken`, when another agent has the port.
     """
     now = host.clock.now()
     with host.database.write() as session:
@@ -24,6 +29,8 @@ def submit(
             agents.put(session, agent, now=now)
         if desired is not None and new.agent is not None:
             agents.set_desired(session, new.node, new.agent, desired, now=now)
+        if acts and new.agent is not None:
+            agents.take_up(session, new.node, new.agent)
         if is_new and new.series is not None:
             verdicts.supersede(session, job, now=now)
     host.bell.ring(job.node, job.id)
@@ -42,6 +49,8 @@ def retry(
         job = moves.retry(session, job_id, now=now)
         if agent is not None:
             agents.put(session, agent, now=now)
+        if job.agent is not None:
+            agents.take_up(session, job.node, job.agent)
         if desired is not None and job.agent is not None:
             agents.set_desired(session, job.node, job.agent, desired, now=now)
     host.bell.ring(job.node, job.id)

@@ -10,7 +10,7 @@ from typing import Any
 from hive.adapters.git import MAIN
 from hive.domain.agent import LIMITING, Agent, AgentSettings, Desired
 from hive.domain.approval import Seen
-from hive.domain.job import URGENT, Job, JobId, JobState, NewJob
+from hive.domain.job import Job, JobId, JobState, NewJob
 from hive.domain.meta import deploy_named
 from hive.domain.names import AgentName, NodeName, Rev
 from hive.domain.target import Recorded
@@ -244,12 +244,12 @@ def _submit(
         unique_key=catalog.unique_key(kind, agent.node, agent.name, said, agent.settings),
         idempotency_key=asked.key,
         series=f"{kind}:{agent.node}/{agent.name}" if series else None,
-        priority=URGENT if kind in catalog.OUTRANK else 0,
+        priority=catalog.priority_of(kind),
         approved_at=host.clock.now() if approves else None,
         approved_by=asked.by if approves else None,
         seen=seen or ({"was": agent.desired.value} if kind in catalog.ENDING else None),
     )
-    return submit.submit(host, new, desired=WANTS.get(kind))
+    return submit.submit(host, new, desired=WANTS.get(kind), acts=True)
 
 
 def is_unapproved(job: Job) -> bool:

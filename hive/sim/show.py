@@ -43,7 +43,7 @@ def _unknown(name: str) -> dict[str, str]:
         "CPUQuotaPerSecUSec": limits.INFINITY, "MemoryMax": limits.INFINITY,
         "TasksMax": limits.INFINITY, "Id": name, "LoadState": "not-found",
         "ActiveState": "inactive", "SubState": "dead", "ActiveEnterTimestamp": "",
-        "NeedDaemonReload": "no",
+        "NeedDaemonReload": "no", "InvocationID": "",
     }  # fmt: skip
 
 
@@ -58,6 +58,7 @@ def _of(unit: Unit) -> dict[str, str]:
         "ActiveState": active,
         "SubState": sub,
         "ActiveEnterTimestamp": units.entered(unit),
+        "InvocationID": units.invocation(unit),
     }
     if unit.lives:
         found |= _processes(unit)

@@ -8,6 +8,7 @@ systemd goes on with its own job when a `systemctl` is killed.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -158,3 +159,10 @@ def entered(unit: Unit) -> str:
     """ActiveEnterTimestamp, as systemd prints it."""
     at = unit.run.get("ready") if unit.lives else None
     return time.strftime("%a %Y-%m-%d %H:%M:%S %Z", time.localtime(at)) if at else ""
+
+
+def invocation(unit: Unit) -> str:
+    """A name of the run that is, or was last: 32 hex digits."""
+    run = [unit.run.get("main"), unit.run.get("main_since")] if unit.run else None
+    mark = run or unit.kept.get("judged")
+    return hashlib.md5(json.dumps(mark).encode()).hexdigest() if mark else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from hive.adapters.systemd import Unit
 from hive.adapters.world import World
 from hive.domain import conf
 from hive.domain.agent import AgentSettings
@@ -66,7 +67,7 @@ class ProfileSet:
         system = system_of(world, self.target)
         if system is None:
             return Differs(f"the closure of {self.target.agent} is not built")
-        found = _profile(world, self.target.agent.container)
+        found = profile_of(world, self.target.agent.container)
         if found != system:
             return Differs(f"the profile of {self.target.agent} is {found}")
         return Holds(f"the profile is {system}")
@@ -102,13 +103,10 @@ class Limited:
     settings: AgentSettings
 
     def check(self, world: World) -> Finding:
-        container, wanted = self.agent.container, Limits.of(self.settings)
-        if world.files.read(world.layout.drop_in(container)) != wanted.drop_in():
-            return Differs(f"{container} has no such limits in a drop-in")
-        unit = world.systemd.unit(container)
-        if unit.needs_reload or (unit.is_loaded and unit.limits(self.settings) != wanted):
-            return Differs(f"systemd has not read the limits of {container}")
-        return Holds(f"{container} is limited")
+        unit = world.systemd.unit(self.agent.container)
+        if because := limits_differ(world, self.agent, self.settings, unit):
+            return Differs(because)
+        return Holds(f"{self.agent.container} is limited")
 
     def apply(self, world: World) -> None:
         text = Limits.of(self.settings).drop_in()
@@ -116,7 +114,19 @@ class Limited:
         world.systemd.daemon_reload()
 
 
-def _profile(world: World, container: ContainerName) -> Path | None:
+def limits_differ(
+    world: World, agent: AgentName, settings: AgentSettings, unit: Unit
+) -> str | None:
+    """Why the agent is not limited as it is set; None where it is."""
+    container, wanted = agent.container, Limits.of(settings)
+    if world.files.read(world.layout.drop_in(container)) != wanted.drop_in():
+        return f"{container} has no such limits in a drop-in"
+    if unit.needs_reload or (unit.is_loaded and unit.limits(settings) != wanted):
+        return f"systemd has not read the limits of {container}"
+    return None
+
+
+def profile_of(world: World, container: ContainerName) -> Path | None:
     """The closure that the profile names: two links, each read and not followed further."""
     profile = world.layout.profile(container)
     generation = world.files.link(profile)

@@ -37,5 +37,11 @@ class HomeReady:
         for folder, mode in self._folders().items():
             world.agents().make_folder(folder, mode=mode or 0o755)
 
+    def is_missing(self, world: World) -> bool:
+        """One of them is not there at all: who runs on it has lost it, until it starts anew."""
+        folders = [world.layout.home(self.agent) / name for name in ("claude", "state")]
+        there = (world.layout.runtime(self.agent), *folders)
+        return not all(world.files.exists(folder) for folder in there)
+
     def _folders(self) -> dict[str, int | None]:
         return {f"{self.agent}/claude": 0o700, f"{self.agent}/state": None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from hive.adapters.git import MAIN
 from hive.adapters.world import World
@@ -31,8 +32,11 @@ class Planned:
         return closure_key(self.block, self.lock)
 
 
+CANDIDATES: Final = "refs/heads/candidate"
+
+
 def candidate(agent: AgentName) -> str:
-    return f"refs/heads/candidate/{agent}"
+    return f"{CANDIDATES}/{agent}"
 
 
 def rev_of(world: World, target: Target) -> Rev | None:

@@ -85,6 +85,18 @@ def set_desired(
         raise (found and _taken(session, found)) or error from error
 
 
+def give_up(session: Session, node: NodeName, name: AgentName, *, now: datetime) -> None:
+    """Until an operator acts, nobody starts it again. Twice is once: the first says since when."""
+    mine = update(AGENTS).where(C.node == node, C.name == name, C.failed_at.is_(None))
+    session.execute(mine.values(failed_at=now))
+
+
+def take_up(session: Session, node: NodeName, name: AgentName) -> None:
+    """An operator acts on it: what was before is over."""
+    mine = update(AGENTS).where(C.node == node, C.name == name, C.failed_at.is_not(None))
+    session.execute(mine.values(failed_at=None))
+
+
 def forget(session: Session, node: NodeName, name: AgentName) -> None:
     """There is no row of this agent."""
     session.execute(delete(AGENTS).where(C.node == node, C.name == name))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
-from sqlalchemy import ColumnElement, Select, Table, delete, literal, select, text
+from sqlalchemy import ColumnElement, Row, Select, Table, delete, literal, select, text
 
-from hive.domain.job import JobId, StepRecord
+from hive.domain.job import JobId, StepRecord, StepState
+from hive.domain.names import AgentName, NodeName
 from hive.store.session import Session, insert_into
-from hive.store.tables import RUNNING_ONLY, JobRow, StepRow
+from hive.store.tables import LIVE_ONLY, PRUNABLE_ONLY, RUNNING_ONLY, JobRow, StepRow
 
 STEPS: Final = cast(Table, StepRow.__table__)
 JOBS: Final = cast(Table, JobRow.__table__)
@@ -53,6 +54,31 @@ def of_all(session: Session, jobs: Sequence[JobId]) -> dict[JobId, tuple[StepRec
     for job, *row in session.execute(wanted):
         found[job] = (*found.get(job, ()), StepRecord(*row))
     return found
+
+
+def moved_since(
+    session: Session, node: NodeName, at: datetime, names: frozenset[str]
+) -> frozenset[AgentName]:
+    """Agents of which a job has applied a step of these names after this moment, or does so now.
+
+    Of an attempt that was lost nothing is left to see: what is tried again counts.
+    """
+    columns = (JOBS.c.agent, JOBS.c.attempt, C.name, C.state, C.started_at, C.seconds)
+    of_node = select(*columns).outerjoin(STEPS, C.job_id == JOBS.c.id).where(JOBS.c.node == node)
+    asked = of_node.where(JOBS.c.agent.is_not(None), JOBS.c.attempt > 0)
+    live = asked.where(text(f"jobs.{LIVE_ONLY}"))
+    ended = asked.where(text(PRUNABLE_ONLY), JOBS.c.finished_at >= at)
+    rows = (*session.execute(live), *session.execute(ended))
+    return frozenset(AgentName(row.agent) for row in rows if _applied_since(row, at, names))
+
+
+def _applied_since(row: Row[Any], at: datetime, names: frozenset[str]) -> bool:
+    if row.attempt > 1:
+        return True
+    if row.name not in names or row.state is StepState.HELD:
+        return False
+    ended = row.started_at + timedelta(seconds=row.seconds)
+    return row.state is StepState.APPLYING or bool(ended >= at)
 
 
 def clear(session: Session, job: JobId, attempt: int) -> None:

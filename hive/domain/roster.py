@@ -1,0 +1,43 @@
+"""What the database knows of one node's agents, as a sweep needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from hive.domain.agent import Agent
+from hive.domain.job import Job, JobId
+from hive.domain.names import AgentName, NodeName
+
+SWEEP = "sweep"
+"""Who asks for what a sweep found to do: `sweep`, whoever asked for the sweep."""
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """At one moment: who is wanted, what is under way, and what was tried."""
+
+    node: NodeName
+    at: datetime
+    agents: tuple[Agent, ...] = ()
+    """Every row, those of destroyed agents too."""
+    live: tuple[Job, ...] = ()
+    """Every job of the node that has not ended."""
+    crashes: Mapping[AgentName, tuple[datetime, ...]] = field(default_factory=dict)
+    """Those that count still."""
+    last: Mapping[AgentName, Job] = field(default_factory=dict)
+    """The newest job of each agent that has ended, and was not about what others left."""
+
+    def busy(self, agent: AgentName) -> bool:
+        """A job of it is queued or runs: what it finds different, it mends."""
+        return any(job.agent == agent and not job.is_waiting for job in self.live)
+
+    def given_up(self, agent: AgentName) -> JobId | None:
+        """The job by which the last sweep tried to mend it, and which failed."""
+        last = self.last.get(agent)
+        return last.id if last and last.has_failed and last.requested_by == SWEEP else None
+
+    def waiting(self, agent: AgentName) -> int:
+        """How many jobs of it wait at a gate."""
+        return sum(1 for job in self.live if job.agent == agent and job.is_waiting)
