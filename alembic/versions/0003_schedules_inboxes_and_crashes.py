@@ -143,6 +143,8 @@ def make_inboxes() -> None:
         sqlite_autoincrement=True,
     )
     open_only, acked_only = "acked_at IS NULL", "acked_at IS NOT NULL"
+    due = ("node", "recipient", "leased_until", "seq")
+    partial_index("ix_messages_due", "messages", *due, where=open_only)
     partial_index("ix_messages_open", "messages", "node", "recipient", "seq", where=open_only)
     partial_index("ix_messages_acked", "messages", "node", "recipient", "seq", where=acked_only)
     partial_index("ix_messages_prunable", "messages", "acked_at", where=acked_only)

@@ -44,6 +44,12 @@ def find(session: Session, node: NodeName, name: AgentName) -> Agent | None:
     return None if row is None else _agent(row)
 
 
+def is_there(session: Session, node: NodeName, name: AgentName) -> bool:
+    """It has a row, and is not destroyed."""
+    of_it = select(C.name).where(C.node == node, C.name == name, C.desired != Desired.DESTROYED)
+    return session.scalar(of_it) is not None
+
+
 def listed(session: Session, node: NodeName | None = None) -> list[Agent]:
     """By node and name; those that were destroyed too."""
     rows = select(AGENTS).order_by(C.node, C.name)

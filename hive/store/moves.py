@@ -37,7 +37,9 @@ from hive.domain.job import (
     Move,
     Trouble,
 )
+from hive.domain.notice import notices
 from hive.errors import IllegalMove, Refused
+from hive.store import messages
 from hive.store.jobs import JOBS, READ, C, find, first_of, told
 from hive.store.session import Session, dialect_of, guarded
 from hive.store.tables import LIVE_ONLY
@@ -205,11 +207,12 @@ def _newer_of_series(session: Session, job: Job) -> JobId | None:
 def moved(
     session: Session, statement: Update, move: Move, now: datetime, bound: Mapping[str, Any]
 ) -> Job | None:
-    """The job that `statement` moved, told as `move`; None where it moved none."""
+    """The job that `statement` moved, told as `move` to all whom it concerns; or None."""
     job = first_of(session, statement, bound)
     if job is not None:
         because = {"error": job.error.code} if job.error and move is not CLAIM else {}
         told(session, job, move.name.replace(" ", "-"), now, **because)
+        messages.leave(session, notices(job, move), now=now)
     return job
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import URL, Connection, Engine, NestedTransaction, Table, make_u
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from hive.domain.event import NewEvent
+from hive.domain.message import NewMessage
 from hive.errors import Refused
 from hive.store import postgres, sqlite
 from hive.store.trouble import ours
@@ -37,7 +38,7 @@ class Session:
     statements themselves.
     """
 
-    __slots__ = ("_connection", "before_commit", "events", "execute", "scalar", "scalars")
+    __slots__ = ("_connection", "before_commit", "events", "execute", "messages", "scalar", "scalars")
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -48,6 +49,8 @@ class Session:
         """What is done last in a transaction that writes."""
         self.events: list[NewEvent] = []
         """What has happened in it."""
+        self.messages: list[tuple[datetime, NewMessage]] = []
+        """What it leaves in inboxes, and when that was so."""
 
     @property
     def dialect(self) -> str:
