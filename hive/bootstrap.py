@@ -98,6 +98,7 @@ def host(settings: Settings, env: Mapping[str, str], database: Database) -> Host
         failure_limit=settings.failure_limit,
         log_limit=settings.log_limit,
         policy=policy,
+        disks=(settings.state_dir, store_of(settings)),
         bell=_bell(settings),
         recipe=partial(recipe_of, database, policy, defaults, clock),
         world=world,
@@ -120,7 +121,6 @@ def examined(settings: Settings, env: Mapping[str, str]) -> Subject:
     """
     shell = LocalShell(listed(settings, env))
     nowhere = {"NIX_REMOTE": "dummy://", "HOME": "/nonexistent"}
-    store = Path(settings.nix_env.get("NIX_STORE_DIR", "/nix/store"))
     return Subject(
         node=NodeName(settings.node),
         shell=shell,
@@ -129,11 +129,18 @@ def examined(settings: Settings, env: Mapping[str, str]) -> Subject:
         pretended=settings.sim,
         state=settings.state_dir,
         run=settings.run_dir,
-        store=settings.sim_root / "store" if "nix" in settings.sim else store,
+        store=store_of(settings),
         database=open_database(settings.database_url),
         migrates_itself=settings.is_embedded,
         redis_url=settings.redis_url,
     )
+
+
+def store_of(settings: Settings) -> Path:
+    """Where closures lie."""
+    if "nix" in settings.sim:
+        return settings.sim_root / "store"
+    return Path(settings.nix_env.get("NIX_STORE_DIR", "/nix/store"))
 
 
 def layout_of(settings: Settings) -> Layout:

@@ -11,12 +11,13 @@ from typing import Final
 
 from hive.domain.tally import Tally
 from hive.errors import HiveError
+from hive.queue.crashes import CrashWatch
+from hive.queue.disks import Disks
 from hive.queue.host import Host
 from hive.queue.prune import Prune
 from hive.queue.rescue import Rescue, forget_dead
 from hive.queue.ring import RingAgain
 from hive.queue.traces import Traces
-from hive.queue.watch import Watch
 
 TURN: Final = timedelta(milliseconds=500)
 
@@ -40,8 +41,9 @@ def chores_of(host: Host) -> tuple[Chore, ...]:
     return (
         rescue_of(host),
         Chore("ring", ring.run_once, timedelta(seconds=5)),
-        Chore("watch", Watch(host).run_once, TURN),
+        Chore("crashes", CrashWatch(host).run_once, TURN),
         Chore("traces", Traces(host).run_once, timedelta(seconds=2)),
+        Chore("disks", Disks(host).run_once, timedelta(minutes=1)),
         Chore("workers", lambda now: Tally(forgotten=forget_dead(host, now)), timedelta(minutes=1)),
         Chore("prune", Prune(host.database).run_once, timedelta(hours=1)),
     )

@@ -44,6 +44,9 @@ URGENT: Final = -10
 IDLE: Final = 10
 """The priority of what may wait for everything else."""
 
+BUILDING: Final = frozenset({"spawn", "apply", "rebuild", "rollback"})
+"""Kinds that fill the disk: while it is critical, none of them begins."""
+
 LIVE: Final = frozenset({_Q, _R, _W})
 ENDED: Final = frozenset(JobState) - LIVE
 

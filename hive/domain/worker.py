@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from hive.domain.fullness import Fullness
 from hive.domain.names import NodeName
 
 BEAT: Final = timedelta(seconds=5)
@@ -75,6 +76,7 @@ class Node:
     seen_at: datetime | None  #: the last beat of any worker there
     paused_at: datetime | None  #: nothing new is claimed there
     paused_by: str | None
+    disk: Fullness | None  #: of the fullest of its disks; while it is critical, builds wait
 
     def is_silent(self, now: datetime) -> bool:
         return self.seen_at is None or now - self.seen_at > SILENT

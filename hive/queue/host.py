@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from hive.adapters.clock import Clock
 from hive.adapters.halt import Halt
@@ -40,6 +41,8 @@ class Host:
     """Bytes of a job's log."""
     policy: Policy
     """Who may do what without approval."""
+    disks: tuple[Path, ...]
+    """Folders on the disks that jobs fill."""
     bell: Bell
     """Rung after a commit that left something to do."""
     recipe: Callable[[Job], Recipe]

@@ -20,7 +20,8 @@ def submit(
 
     A newer one of a series takes the place of those that wait. `desired` is what is wanted of its
     agent from now on, also where the job is not new: what was asked for last is what counts. Who
-    `acts` on an agent that was given up gives it another chance. Raises `Refused`, code `port-taken`, when another agent has the port.
+    `acts` on an agent that was given up gives it another chance. Raises `Refused`, code
+    `port-taken`, when another agent has the port.
     """
     now = host.clock.now()
     with host.database.write() as session:

@@ -10,6 +10,7 @@ from typing import Final
 from hive.adapters import idmap, machine
 from hive.adapters.files import outside
 from hive.adapters.systemd import Systemd
+from hive.domain.fullness import Fullness
 from hive.errors import HiveError
 from hive.service.finding import Finding, Look, Said, Subject, Verdict
 from hive.store.session import Database
@@ -18,7 +19,6 @@ from hive.store.trouble import named
 GIT_AT_LEAST: Final = (2, 32)  #: an older one cannot be kept from its user's configuration
 NIX_AT_LEAST: Final = (2, 8)
 KERNEL_AT_LEAST: Final = (5, 12)  #: the first with idmapped mounts
-FILLING, FULL = 85, 95  #: percent
 EACH: Final = 6  #: inotify instances of a container: some 20 containers use up the default 128
 FEW: Final = 512
 GIB: Final = 1 << 30
@@ -121,9 +121,13 @@ def _disk_of(root: Callable[[Subject], Path], hint: str) -> Look:
         at = root(subject)
         disk = subject.disk(at)
         said = f"{at}: {disk.percent} % used, {disk.free / GIB:.1f} GiB free"
-        if disk.percent >= FULL:
-            return Verdict.MISSING, f"{said}: critical", hint
-        return (Verdict.WARN, said, hint) if disk.percent >= FILLING else (Verdict.OK, said, "")
+        match Fullness.of(disk.percent):
+            case Fullness.CRITICAL:
+                return Verdict.MISSING, f"{said}: critical", hint
+            case Fullness.WARNING:
+                return Verdict.WARN, said, hint
+            case Fullness.OK:
+                return Verdict.OK, said, ""
 
     return look
 

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from hive.domain.event import Event
-from hive.domain.job import Job, JobId, JobState
+from hive.domain.fullness import Fullness
+from hive.domain.job import BUILDING, Job, JobId, JobState
 from hive.domain.names import AgentName, NodeName
 from hive.domain.worker import Node, Worker
 from hive.queue.drive import lives
@@ -59,7 +60,13 @@ class NodeView:
             "seen_at": instant(node.seen_at),
             "paused_at": instant(node.paused_at),
             "paused_by": node.paused_by,
+            "disk": node.disk.value if node.disk else None,
         }
+
+    def holds_up(self, job: Job) -> bool:
+        """Its disk is too full for what this one does."""
+        is_full = self.node.disk is Fullness.CRITICAL
+        return is_full and job.kind in BUILDING and job.state is JobState.QUEUED
 
 
 def listed(host: Host) -> list[WorkerView]:
@@ -105,6 +112,8 @@ class Hindrances:
         node = self.nodes.get(job.node)
         if node and node.node.paused_at and job.state is JobState.QUEUED:
             return f"node {job.node} is paused by {node.node.paused_by}"
+        if node and node.holds_up(job):
+            return f"the disk of node {job.node} is nearly full: nothing new is built there"
         if job.node != self.host.node and (node is None or node.is_silent):
             seen = instant(node.node.seen_at) if node else None
             since = f"is silent since {seen}" if seen else "was never heard of"

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Integer,
     Select,
     Update,
+    and_,
     bindparam,
     func,
     or_,
@@ -21,7 +22,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from hive.domain.job import CLAIM, Job, JobId, JobState
+from hive.domain.fullness import Fullness
+from hive.domain.job import BUILDING, CLAIM, Job, JobId, JobState
 from hive.domain.names import NodeName
 from hive.errors import Transient
 from hive.store.jobs import JOBS, READ, C, first_of, selected
@@ -40,7 +42,8 @@ def claim(
 
     First in, first out among what is due, within a priority. What is not due, and what is held
     back, blocks nothing behind it. Held back is a job by one of its lock that runs, by its node
-    while that is paused (but for what is to be cancelled), and by its siblings, of which only so
+    while that is paused, or its disk too full for a build (but for what is to be cancelled), and by
+    its siblings, of which only so
     many run at once. Raises `Transient`, code `claim-raced`, when another job of the lock was
     quicker.
     """
@@ -124,7 +127,10 @@ def _claimable() -> tuple[ColumnElement[bool], ...]:
 def but_for_its_lock(jobs: FromClause) -> tuple[ColumnElement[bool], ...]:
     """Of a queued job of `jobs`: it is due, and only its lock could hold it back."""
     job, sibling, parent = jobs.c, JOBS.alias("sibling"), JOBS.alias("parent")
-    paused = select(NodeRow.name).where(NodeRow.name == job.node, NodeRow.paused_at.is_not(None))
+    full = and_(NodeRow.disk == Fullness.CRITICAL.value, job.kind.in_(sorted(BUILDING)))
+    paused = select(NodeRow.name).where(
+        NodeRow.name == job.node, or_(NodeRow.paused_at.is_not(None), full)
+    )
     running = select(func.count()).where(
         sibling.c.parent_id == job.parent_id, text(f"sibling.{RUNNING_ONLY}")
     )

@@ -71,7 +71,7 @@ def submit(session: Session, new: NewJob, *, now: datetime) -> tuple[Job, bool]:
     row = {**asked, "ask": dict(new.ask), "created_at": now, "queued_at": now}
     for _ in range(TRIES):
         if (known := _of_key(session, new) or _equal_live(session, new)) is not None:
-            return known, False
+            return _hastened(session, known, new), False
         added = insert_into(session, JOBS).values(**row).on_conflict_do_nothing()
         if (made := first_of(session, added.returning(*READ))) is not None:
             told(session, made, "submit", now, kind=made.kind, by=made.requested_by)
@@ -173,6 +173,14 @@ def _equal_live(session: Session, new: NewJob) -> Job | None:
         session.execute(keyless.values(idempotency_key=new.idempotency_key))
         return job
     return None
+
+
+def _hastened(session: Session, job: Job, new: NewJob) -> Job:
+    """Asked for at once, what was to begin later is due now; what waits to be tried again waits."""
+    if new.run_at is not None or job.run_at is None or job.attempt:
+        return job
+    unbegun = update(JOBS).where(C.id == job.id, C.state == JobState.QUEUED, C.attempt == 0)
+    return first_of(session, unbegun.values(run_at=None).returning(*READ)) or job
 
 
 def selected(*where: ColumnElement[bool] | TextClause) -> Select[Any]:

@@ -271,9 +271,7 @@ def _written(session: Session, new: NewMessage, now: datetime) -> Message | None
 def _full(new: NewMessage, now: datetime) -> NewEvent:
     """Of the node that the message is about, where the recipient has none of its own."""
     node = NodeName(new.node or (new.data or {}).get("node", OPERATOR))
-    return NewEvent(
-        now, "inbox.full", node, data={"recipient": new.recipient, "topic": new.topic}
-    )
+    return NewEvent(now, "inbox.full", node, data={"recipient": new.recipient, "topic": new.topic})
 
 
 def _last_too_many(session: Session, kept: int) -> list[tuple[Inbox, int]]:

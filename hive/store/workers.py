@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 
 from sqlalchemy import Row, Select, Table, bindparam, delete, exists, select, text, update
 
+from hive.domain.fullness import Fullness
 from hive.domain.job import Job, JobId
 from hive.domain.names import NodeName
 from hive.domain.worker import Node, Process, Role, Worker
@@ -118,7 +119,26 @@ def of(session: Session, worker: str) -> list[Job]:
 
 def nodes(session: Session) -> list[Node]:
     rows = session.execute(select(NODES).order_by(N.name))
-    return [Node(NodeName(row.name), row.seen_at, row.paused_at, row.paused_by) for row in rows]
+    return [
+        Node(NodeName(row.name), row.seen_at, row.paused_at, row.paused_by, _fullness(row.disk))
+        for row in rows
+    ]
+
+
+def disk_of(session: Session, node: NodeName) -> Fullness | None:
+    """As it was found last; None where nobody has looked."""
+    return _fullness(session.scalar(select(N.disk).where(N.name == node)))
+
+
+def set_disk(session: Session, node: NodeName, disk: Fullness) -> bool:
+    """Whether that is new: of two that found it out, one says so."""
+    added = insert_into(session, NODES).values(name=node, disk=disk.value)
+    changed = added.on_conflict_do_update(
+        index_elements=[N.name],
+        set_={"disk": disk.value},
+        where=N.disk.is_distinct_from(disk.value),
+    )
+    return session.execute(changed.returning(N.name)).first() is not None
 
 
 def pause(session: Session, node: NodeName, *, by: str, now: datetime) -> None:
@@ -132,6 +152,10 @@ def pause(session: Session, node: NodeName, *, by: str, now: datetime) -> None:
 
 def resume(session: Session, node: NodeName) -> None:
     session.execute(update(NODES).where(N.name == node).values(paused_at=None, paused_by=None))
+
+
+def _fullness(said: str | None) -> Fullness | None:
+    return None if said is None else Fullness(said)
 
 
 def _seen(session: Session, node: NodeName, now: datetime) -> None:

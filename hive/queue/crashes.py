@@ -37,7 +37,7 @@ MOVING: Final = frozenset(
 LINES: Final = 10
 BY: Final = "crash watch"
 
-log = logging.getLogger("hive.watch")
+log = logging.getLogger("hive.crashes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class _Run:
 
 
 @dataclass(slots=True)
-class Watch:
+class CrashWatch:
     """Each crash of an agent of this node is noted, told, and followed by a sweep.
 
     A stop is none that a job of ours causes, nor one of the whole host. What crashed while nobody
