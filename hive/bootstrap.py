@@ -96,6 +96,8 @@ def host(settings: Settings, env: Mapping[str, str], database: Database) -> Host
         defaults=AgentSettings(health=Health.PORT if settings.is_sim else Health.UNIT),
         failure_limit=settings.failure_limit,
         log_limit=settings.log_limit,
+        inbox_cap=settings.inbox_cap,
+        inbox_kept=settings.inbox_kept,
         policy=policy,
         bell=_bell(settings),
         recipe=partial(recipe_of, database, policy),

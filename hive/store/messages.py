@@ -143,7 +143,7 @@ def ack(
     Only those of this recipient, where one is given. They are acknowledged whoever took them, and
     whether or not the lease has lapsed: to do so twice is to do it once.
     """
-    where = [C.seq.in_(seqs), text(OPEN_ONLY)]
+    where: list[ColumnElement[bool] | TextClause] = [C.seq.in_(seqs), text(OPEN_ONLY)]
     if recipient is not None:
         where += [C.node == (node or ""), C.recipient == recipient]
     mine = select(C.seq).where(*where).order_by(C.seq).with_for_update().cte("mine")
@@ -271,9 +271,7 @@ def _written(session: Session, new: NewMessage, now: datetime) -> Message | None
 def _full(new: NewMessage, now: datetime) -> NewEvent:
     """Of the node that the message is about, where the recipient has none of its own."""
     node = NodeName(new.node or (new.data or {}).get("node", OPERATOR))
-    return NewEvent(
-        now, "inbox.full", node, data={"recipient": new.recipient, "topic": new.topic}
-    )
+    return NewEvent(now, "inbox.full", node, data={"recipient": new.recipient, "topic": new.topic})
 
 
 def _last_too_many(session: Session, kept: int) -> list[tuple[Inbox, int]]:

@@ -38,7 +38,15 @@ class Session:
     statements themselves.
     """
 
-    __slots__ = ("_connection", "before_commit", "events", "execute", "messages", "scalar", "scalars")
+    __slots__ = (
+        "_connection",
+        "before_commit",
+        "events",
+        "execute",
+        "messages",
+        "scalar",
+        "scalars",
+    )
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

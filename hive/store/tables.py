@@ -312,9 +312,7 @@ class InboxRow(Base):
 class MessageRow(Base):
     __tablename__ = "messages"
     __table_args__ = (
-        _partial(
-            "ix_messages_due", "node", "recipient", "leased_until", "seq", where=OPEN_ONLY
-        ),
+        _partial("ix_messages_due", "node", "recipient", "leased_until", "seq", where=OPEN_ONLY),
         _partial("ix_messages_open", "node", "recipient", "seq", where=OPEN_ONLY),
         _partial("ix_messages_acked", "node", "recipient", "seq", where=ACKED_ONLY),
         _partial("ix_messages_prunable", "acked_at", where=ACKED_ONLY),
