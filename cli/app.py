@@ -14,6 +14,7 @@ from cli import (
     demo,
     doctor,
     fleet,
+    inbox,
     jobs,
     lifecycle,
     plan,
@@ -58,6 +59,9 @@ app.command()(jobs.retry)
 app.command()(jobs.cancel)
 app.command()(jobs.wait)
 app.command()(jobs.logs)
+app.command()(inbox.inbox)
+app.command()(inbox.send)
+app.command()(inbox.ack)
 app.command()(fleet.events)
 app.command()(fleet.workers)
 app.command()(fleet.pause)

@@ -97,6 +97,8 @@ def host(settings: Settings, env: Mapping[str, str], database: Database) -> Host
         defaults=defaults,
         failure_limit=settings.failure_limit,
         log_limit=settings.log_limit,
+        inbox_cap=settings.inbox_cap,
+        inbox_kept=settings.inbox_kept,
         policy=policy,
         disks=(settings.state_dir, store_of(settings)),
         bell=_bell(settings),

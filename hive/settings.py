@@ -71,6 +71,16 @@ SETTINGS: Final = (
         "64",
         "Megabytes of a job's log that are kept: its head and its tail, half each.",
     ),
+    Setting(
+        "HIVE_INBOX_CAP",
+        "100000",
+        "How many messages of a recipient may wait to be acknowledged; a sender beyond is refused.",
+    ),
+    Setting(
+        "HIVE_INBOX_KEPT",
+        "10000",
+        "How many acknowledged messages of a recipient are kept, for 30 days at most.",
+    ),
     Setting("HIVE_BUILDS", "2", "How many closures are built at once on this host."),
     Setting("HIVE_STARTS", "4", "How many containers are started at once on this host."),
     Setting(
@@ -124,6 +134,8 @@ class Settings:
     failure_limit: int
     log_limit: int
     """Bytes."""
+    inbox_cap: int
+    inbox_kept: int
     builds: int
     starts: int
     approval: frozenset[str]
@@ -177,6 +189,8 @@ class Settings:
             redis_url=given.text("HIVE_REDIS_URL"),
             failure_limit=given.number("HIVE_FAILURE_LIMIT", 5),
             log_limit=given.number("HIVE_LOG_LIMIT", 64) * 1_000_000,
+            inbox_cap=given.number("HIVE_INBOX_CAP", 100_000),
+            inbox_kept=given.number("HIVE_INBOX_KEPT", 10_000),
             builds=given.number("HIVE_BUILDS", 2),
             starts=given.number("HIVE_STARTS", 4),
             approval=given.kinds("HIVE_APPROVAL"),

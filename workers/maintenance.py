@@ -45,8 +45,12 @@ def chores_of(host: Host) -> tuple[Chore, ...]:
         Chore("traces", Traces(host).run_once, timedelta(seconds=2)),
         Chore("disks", Disks(host).run_once, timedelta(minutes=1)),
         Chore("workers", lambda now: Tally(forgotten=forget_dead(host, now)), timedelta(minutes=1)),
-        Chore("prune", Prune(host.database).run_once, timedelta(hours=1)),
+        Chore("prune", _prune(host).run_once, timedelta(hours=1)),
     )
+
+
+def _prune(host: Host) -> Prune:
+    return Prune(host.database, messages_kept=host.inbox_kept)
 
 
 class Maintenance:

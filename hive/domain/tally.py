@@ -11,7 +11,7 @@ class Tally:
     rung: int = 0  #: bells, for jobs that are due
     traced: int = 0  #: verdicts whose traces on the host were made
     pruned: int = 0  #: jobs, of which only the row is left
-    forgotten: int = 0  #: events, rows of workers, jobs that changed nothing
+    forgotten: int = 0  #: events, messages, rows of workers, jobs that changed nothing
     told: int = 0  #: what somebody must know
     crashed: int = 0  #: containers that went down by themselves
 

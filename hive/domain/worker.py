@@ -76,7 +76,7 @@ class Node:
     seen_at: datetime | None  #: the last beat of any worker there
     paused_at: datetime | None  #: nothing new is claimed there
     paused_by: str | None
-    disk: Fullness | None  #: of the fullest of its disks; while it is critical, builds wait
+    disk: Fullness | None = None  #: of the fullest of its disks; while it is critical, builds wait
 
     def is_silent(self, now: datetime) -> bool:
         return self.seen_at is None or now - self.seen_at > SILENT

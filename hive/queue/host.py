@@ -39,6 +39,10 @@ class Host:
     """Transient failures after which a job ends failed."""
     log_limit: int
     """Bytes of a job's log."""
+    inbox_cap: int
+    """Messages of a recipient that may wait."""
+    inbox_kept: int
+    """Acknowledged messages of a recipient."""
     policy: Policy
     """Who may do what without approval."""
     disks: tuple[Path, ...]

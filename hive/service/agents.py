@@ -11,6 +11,7 @@ from hive.adapters.world import World
 from hive.domain import conf
 from hive.domain.agent import Agent, AgentSettings, Desired
 from hive.domain.job import Job, JobId, NewJob
+from hive.domain.message import HIVE, OPERATOR
 from hive.domain.meta import deploy_named
 from hive.domain.names import AgentName, NodeName
 from hive.domain.ports import port_of
@@ -42,6 +43,7 @@ def spawn(
 
     For another node it is only written down: what stands in its way there, its job will say.
     """
+    _refuse_reserved(name)
     where = node or host.node
     agent = _wanted(host, name, where)
     if where == host.node:
@@ -77,6 +79,7 @@ def retry(host: Host, job_id: JobId) -> Job:
 
 def plan_spawn(host: Host, name: AgentName, *, node: NodeName | None = None) -> Planned:
     """What a spawn would find right now, step by step; nothing is touched."""
+    _refuse_reserved(name)
     refuse_elsewhere(host, node or host.node, LOOKS)
     return plans.of(host, Spawn(_wanted(host, name, host.node), plans.UNGIVEN))
 
@@ -100,6 +103,16 @@ def _wanted(host: Host, name: AgentName, node: NodeName) -> Agent:
         known = agents.find(session, node, name)
     settings = known.settings if known else host.defaults
     return Agent(node, name, port_of(name), Desired.RUNNING, settings)
+
+
+def _refuse_reserved(name: AgentName) -> None:
+    """Else a message to it, or from it, would be taken for another's."""
+    if name in (OPERATOR, HIVE):
+        raise Refused(
+            f"no agent is called {name}: messages to and from it would be another's",
+            code="reserved-name",
+            hint="take another name",
+        )
 
 
 def _refuse_early(world: World, agent: Agent) -> None:

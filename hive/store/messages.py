@@ -143,7 +143,7 @@ def ack(
     Only those of this recipient, where one is given. They are acknowledged whoever took them, and
     whether or not the lease has lapsed: to do so twice is to do it once.
     """
-    where = [C.seq.in_(seqs), text(OPEN_ONLY)]
+    where: list[ColumnElement[bool] | TextClause] = [C.seq.in_(seqs), text(OPEN_ONLY)]
     if recipient is not None:
         where += [C.node == (node or ""), C.recipient == recipient]
     mine = select(C.seq).where(*where).order_by(C.seq).with_for_update().cte("mine")

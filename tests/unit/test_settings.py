@@ -62,7 +62,7 @@ def test_another_user_has_a_state_folder_at_home_and_the_locks_in_it(read: Read)
     assert settings.container_conf_dir == Path("/etc/nixos-containers")
 
 
-NUMBERS = ("failure_limit", "log_limit", "builds", "starts")
+NUMBERS = ("failure_limit", "log_limit", "inbox_cap", "inbox_kept", "builds", "starts")
 
 
 @pytest.mark.parametrize("uid", [0, 1000])
@@ -119,7 +119,8 @@ def test_every_setting_can_stand_in_the_file(read: Read) -> None:
         "container_conf_dir": "/c", "container_state_dir": "/t", "profiles_dir": "/p",
         "systemd_dir": "/y", "gcroots_dir": "/g", "agent_address": "127.0.0.9",
         "nix_options": "a=b", "nix_env": "C=d", "git": "/bin/git", "failure_limit": "7",
-        "log_limit": "3", "builds": "3", "starts": "9", "approval": "apply", "build_first": "no",
+        "log_limit": "3", "inbox_cap": "5", "inbox_kept": "4", "builds": "3", "starts": "9",
+        "approval": "apply", "build_first": "no",
     }  # fmt: skip
     assert {setting.key for setting in SETTINGS} == given.keys()
     settings = read(toml="\n".join(f'{key} = "{value}"' for key, value in given.items()))
@@ -212,9 +213,7 @@ def test_a_value_in_the_file_is_a_string(read: Read, setting: Setting, value: st
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "many", "1.5", "1000000", " 1"])
-@pytest.mark.parametrize(
-    "key", ["HIVE_FAILURE_LIMIT", "HIVE_LOG_LIMIT", "HIVE_BUILDS", "HIVE_STARTS"]
-)
+@pytest.mark.parametrize("key", [setting.name for setting in SETTINGS if setting.key in NUMBERS])
 def test_a_number_is_whole_and_positive(read: Read, key: str, value: str) -> None:
     assert_bad(key, read, {key: value})
 
