@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -42,6 +44,16 @@ def pytest_configure(config: pytest.Config) -> None:
     """Only the process that prints, where several run the tests."""
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(SaidAtOnce(config))
+
+
+BUDGET: Final = 70 * 60.0
+"""Seconds. CI ends a run after 90 minutes without a word: who comes too late says so instead."""
+_BEGUN: Final = time.monotonic()
+
+
+def pytest_runtest_setup() -> None:
+    if os.environ.get("CI") == "true" and time.monotonic() - _BEGUN > BUDGET:
+        pytest.fail(f"not run: after {BUDGET / 60:.0f} minutes something before it is far too slow")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

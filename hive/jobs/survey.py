@@ -84,10 +84,11 @@ class _Look:
     containers: frozenset[ContainerName]
 
     def differences(self) -> Iterator[Difference]:
-        known = {agent.name for agent in self.here}
-        if AgentName(MANAGER) not in known:
-            yield from self._no_manager()
         differ = set()
+        known = {agent.name for agent in self.here}
+        if MANAGER not in known and (found := self._no_manager()):
+            differ.add(found.agent)
+            yield found
         for agent in self.here:
             if found := self._looked_at(agent):
                 differ.add(agent.name)
@@ -165,15 +166,16 @@ class _Look:
                 if not self.world.files.exists(home):
                     yield job.id
 
-    def _no_manager(self) -> Iterator[Difference]:
+    def _no_manager(self) -> Difference | None:
+        """One that was never deployed is no manager either."""
         name = AgentName(MANAGER)
         if self.roster.busy(name) or self.world.base is None:
-            return
+            return None
         because = "there is no manager"
         if tried := self.roster.given_up(name):
-            yield Difference(name, f"{because}, and job {tried} could not make one", None)
-        else:
-            yield Difference(name, because, Spawn.kind)
+            because = f"{because}, and job {tried} could not make one"
+            return Difference(name, because, None, gives_up=True)
+        return Difference(name, because, Spawn.kind)
 
     def _looked_at(self, agent: Agent) -> Difference | None:
         """What one agent puts in its folders spoils the look at no other."""
@@ -185,8 +187,10 @@ class _Look:
     def _difference(self, agent: Agent) -> Difference | None:
         """The first thing that differs: the job that mends it looks at all of them."""
         unit = self.units[agent.name.container]
-        if agent.name not in self.blocks or agent.failed_at is not None:
+        if agent.failed_at is not None:
             return None
+        if agent.name not in self.blocks:
+            return self._no_manager() if agent.name.is_manager else None
         if agent.desired is Desired.STOPPED:
             return self._wanted_stopped(agent, unit)
         is_down = not unit.is_active and not (unit.is_moving and not unit.is_flapping)

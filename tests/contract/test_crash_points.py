@@ -95,7 +95,9 @@ def victim(state: Path, kind: str, number: int, phase: Phase) -> None:
 def live(host: Host, kind: str) -> None:
     """From the submit to the end, or on from wherever it is. What it waits for comes at once."""
     if kind == SPAWN:
-        spawning = replace(host, recipe=partial(recipe_of, host.database, host.policy, host.defaults, host.clock))
+        spawning = replace(
+            host, recipe=partial(recipe_of, host.database, host.policy, host.defaults, host.clock)
+        )
         drive(spawning, agents_service.spawn(spawning, ALICE, requested_by="t", key="k")[0].id)
         return
     host = replace(host, clock=Hasty(host.clock.now()))

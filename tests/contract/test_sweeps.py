@@ -110,6 +110,8 @@ def test_a_manager_that_could_not_be_made_is_not_tried_for_ever(pretend: Pretend
     (found,) = sweeps.planned(pretend.host).survey.differences
     assert found.kind is None
     assert "could not make one" in found.because
+    swept(pretend)
+    assert told(pretend, "agent.failed") == 1
 
 
 def test_what_went_down_is_started_again(pretend: Pretend) -> None:
@@ -354,7 +356,7 @@ def test_what_stands_on_an_older_base_is_told_to_the_manager_once(pretend: Prete
         assert swept(pretend) == []
     assert told(pretend, "agent.needs-update") == 2, "alice and the manager"
     with pretend.host.database.read() as session:
-        found = messages.listed(session, pretend.host.node, MANAGER)
+        found = messages.listed(session, pretend.host.node, MANAGER, limit=100)
     assert {one.topic for one in found} >= {"agent.needs-update"}
 
 

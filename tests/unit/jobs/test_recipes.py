@@ -283,7 +283,8 @@ CLASSES: dict[str, type] = {
 
 
 def test_every_kind_of_the_catalog_has_a_recipe_of_its_own() -> None:
-    assert set(catalog.KINDS) == {*CLASSES, "adopt"}, "which has a suite of its own"
+    elsewhere = {"adopt", "reconcile", "tidy"}
+    assert set(catalog.KINDS) == {*CLASSES, *elsewhere}, "which have suites of their own"
     for kind in CLASSES:
         recipe = proposing(kind)
         assert type(recipe) is CLASSES[kind]
