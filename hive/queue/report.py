@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
@@ -17,30 +18,30 @@ SENDER: Final = "hive"
 
 
 def report(session: Session, node: NodeName, said: Report, *, now: datetime) -> bool:
-    """Whether it was told: to nobody who was told already, and without an event then."""
-    is_new = [
-        messages.tell(session, new, now=now)
-        for reader in sorted(said.to)
-        if (new := _to(session, node, reader, said))
-    ]
-    if not any(is_new):
+    """Whether it was told: to nobody who was told already, and without an event then.
+
+    Where there is no manager, the operator is told what would be the manager's.
+    """
+    told = [messages.tell(session, new, now=now) for new in _messages(session, node, said)]
+    if not any(told):
         return False
     data = {**said.data, "said": said.body.partition("\n")[0]}
     events.tell(session, NewEvent(now, said.kind, node, None, said.agent, data))
     return True
 
 
-def _to(session: Session, node: NodeName, reader: Reader, said: Report) -> NewMessage | None:
-    """None where there is no such reader. The operator is the same on every node."""
+def _messages(session: Session, node: NodeName, said: Report) -> Iterator[NewMessage]:
+    """The operator is the same on every node."""
     data = {**said.data, **({"agent": said.agent} if said.agent else {})}
-    if reader is Reader.OPERATOR:
-        return NewMessage(
-            OPERATOR, SENDER, said.body, topic=said.kind, once=f"{node}/{said.once}",
-            data={**data, "node": node},
-        )  # fmt: skip
+    to_manager = Reader.MANAGER in said.to and _has_manager(session, node)
+    if to_manager:
+        once = said.once
+        yield NewMessage(MANAGER, SENDER, said.body, node, said.kind, data, once=once)
+    if Reader.OPERATOR in said.to or not to_manager:
+        once, data = f"{node}/{said.once}", {**data, "node": node}
+        yield NewMessage(OPERATOR, SENDER, said.body, None, said.kind, data, once=once)
+
+
+def _has_manager(session: Session, node: NodeName) -> bool:
     manager = agents.find(session, node, AgentName(MANAGER))
-    if manager is None or manager.desired is Desired.DESTROYED:
-        return None
-    return NewMessage(
-        MANAGER, SENDER, said.body, node, topic=said.kind, once=said.once, data=data
-    )  # fmt: skip
+    return manager is not None and manager.desired is not Desired.DESTROYED

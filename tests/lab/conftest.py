@@ -53,8 +53,9 @@ PROBE: Final = """
 exec 2>&1
 nix() { timeout 120 nix --extra-experimental-features 'nix-command flakes' "$@"; }
 nix build --option sandbox false --option build-users-group '' --option substituters '' \\
-    --out-link /root/probe --impure --expr '((builtins.getFlake "git+file:///srv/base")
-        .nixosConfigurations.agent-base.extendModules { modules = []; }).config.system.build.toplevel'
+    --out-link /root/probe --impure --expr '
+        let base = (builtins.getFlake "git+file:///srv/base").nixosConfigurations.agent-base;
+        in (base.extendModules { modules = []; }).config.system.build.toplevel'
 nixos-container create probe --system-path "$(readlink -f /root/probe)"
 echo PRIVATE_USERS=pick >>/etc/nixos-containers/probe.conf
 sed -i -e '/^PRIVATE_NETWORK=/d' -e '/_ADDRESS=/d' /etc/nixos-containers/probe.conf

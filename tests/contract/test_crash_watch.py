@@ -1,0 +1,205 @@
+"""The crash watch on a pretend host: what goes down by itself is noted once, told and swept."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from hive.adapters.systemd import Systemd
+from hive.domain.event import Event
+from hive.domain.job import JobState
+from hive.domain.names import MANAGER, AgentName
+from hive.queue.crashes import CrashWatch
+from hive.service import agents, jobs, lifecycle, sweeps
+from hive.service.lifecycle import Asked
+from hive.store import agents as rows
+from hive.store import crashes, events, messages, migrate
+from tests.pretend import ALICE, Pretend, a_pretend_host
+
+ME = Asked("ann")
+HM1ND = AgentName(MANAGER)
+
+
+@pytest.fixture
+def pretend(tmp_path: Path) -> Iterator[Pretend]:
+    """alice runs."""
+    with a_pretend_host(tmp_path) as pretend:
+        migrate.upgrade(pretend.host.database)
+        spawned(pretend, ALICE)
+        yield pretend
+
+
+def spawned(pretend: Pretend, name: AgentName) -> None:
+    job, _ = agents.spawn(pretend.host, name, requested_by="ann")
+    assert jobs.run(pretend.host, job.id).state is JobState.SUCCEEDED
+
+
+def watching(pretend: Pretend) -> CrashWatch:
+    """It has seen what runs."""
+    watch = CrashWatch(pretend.host)
+    assert look(pretend, watch) == 0
+    return watch
+
+
+def look(pretend: Pretend, watch: CrashWatch) -> int:
+    return watch.run_once(pretend.host.clock.now()).crashed
+
+
+def main_pid(pretend: Pretend) -> int:
+    pid = pretend.world().systemd.unit(ALICE.container).main_pid
+    assert pid
+    return pid
+
+
+def end(pretend: Pretend) -> None:
+    """Gone, and reaped by whoever is its parent."""
+    pid = main_pid(pretend)
+    os.kill(pid, signal.SIGKILL)
+    assert pretend.world().systemd.unit(ALICE.container).state == "failed"
+
+
+def told(pretend: Pretend) -> list[Event]:
+    with pretend.host.database.read() as session:
+        return events.behind(session, kind="agent.crashed")
+
+
+def sweeps_asked(pretend: Pretend) -> int:
+    return len(jobs.listed(pretend.host, kind="reconcile"))
+
+
+def test_what_goes_down_is_noted_once_with_how_it_ended(pretend: Pretend) -> None:
+    watch = watching(pretend)
+    end(pretend)
+    assert look(pretend, watch) == 1
+    (event,) = told(pretend)
+    assert event.agent == ALICE
+    assert (event.data["result"], event.data["exit"]) == ("signal", "9")
+    assert sweeps_asked(pretend) == 1
+    assert look(pretend, watch) == 0
+    assert len(told(pretend)) == 1
+
+
+def test_the_manager_is_told_with_the_last_words_of_its_journal(pretend: Pretend) -> None:
+    spawned(pretend, HM1ND)
+    watch = watching(pretend)
+    end(pretend)
+    look(pretend, watch)
+    with pretend.host.database.read() as session:
+        found = messages.listed(session, pretend.host.node, MANAGER, limit=100)
+    (one,) = (message for message in found if message.topic == "agent.crashed")
+    assert one.data == {"agent": "alice", "result": "signal", "exit": "9"}
+    assert one.body.startswith("alice went down: signal, exit 9\n")
+
+
+def test_two_that_watch_note_it_once(pretend: Pretend) -> None:
+    one, other = watching(pretend), watching(pretend)
+    end(pretend)
+    assert look(pretend, one) + look(pretend, other) == 1
+    assert len(told(pretend)) == 1
+
+
+def test_a_process_that_is_gone_is_seen_before_the_next_look_at_all_is_due(
+    pretend: Pretend,
+) -> None:
+    watch = watching(pretend)
+    seen = pretend.host.clock.monotonic()
+    end(pretend)
+    assert look(pretend, watch) == 1
+    assert pretend.host.clock.monotonic() - seen < timedelta(minutes=5).total_seconds()
+
+
+def test_while_nothing_is_gone_and_no_look_is_due_no_program_is_started(
+    pretend: Pretend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = watching(pretend)
+
+    def units(*_: object) -> object:
+        raise AssertionError("it looked")
+
+    monkeypatch.setattr(Systemd, "units", units)
+    assert look(pretend, watch) == 0
+
+
+@pytest.mark.parametrize("verb", [lifecycle.stop, lifecycle.restart, lifecycle.destroy])
+def test_what_a_job_stops_has_not_crashed(pretend: Pretend, verb: object) -> None:
+    watch = watching(pretend)
+    job, _ = verb(pretend.host, ALICE, ME)  # type: ignore[operator]  # each is such a verb
+    assert jobs.run(pretend.host, job.id).state is JobState.SUCCEEDED
+    assert look(pretend, watch) == 0
+    assert told(pretend) == []
+
+
+def test_what_crashes_after_a_job_of_it_has_ended_has_crashed(pretend: Pretend) -> None:
+    watch = watching(pretend)
+    job, _ = lifecycle.restart(pretend.host, ALICE, ME)
+    jobs.run(pretend.host, job.id)
+    look(pretend, watch)
+    watch = watching(pretend)
+    end(pretend)
+    assert look(pretend, watch) == 1
+
+
+def test_what_an_operator_stops_by_hand_beside_hive_counts_as_going_down(pretend: Pretend) -> None:
+    watch = watching(pretend)
+    pretend.world().systemd.stop(ALICE.container)
+    assert look(pretend, watch) == 1
+    (event,) = told(pretend)
+    assert event.data["result"] == "success"
+
+
+def test_what_crashed_while_nobody_watched_is_noticed_at_the_first_look(pretend: Pretend) -> None:
+    end(pretend)
+    watch = CrashWatch(pretend.host)
+    assert look(pretend, watch) == 1
+    assert look(pretend, CrashWatch(pretend.host)) == 0
+
+
+def test_after_a_reboot_nothing_has_crashed(pretend: Pretend) -> None:
+    pretend.world().systemd.stop(ALICE.container)
+    assert look(pretend, CrashWatch(pretend.host)) == 0
+    assert told(pretend) == []
+
+
+def test_while_the_host_goes_down_nothing_has_crashed(
+    pretend: Pretend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = watching(pretend)
+    pretend.world().systemd.stop(ALICE.container)
+    monkeypatch.setattr(Systemd, "is_going_down", lambda _: True)
+    assert look(pretend, watch) == 0
+
+
+def test_what_is_given_up_is_not_watched(pretend: Pretend) -> None:
+    watch = watching(pretend)
+    with pretend.host.database.write() as session:
+        rows.give_up(session, pretend.host.node, ALICE, now=pretend.host.clock.now())
+    end(pretend)
+    assert look(pretend, watch) == 0
+
+
+def test_a_sweep_that_has_begun_before_the_crash_is_followed_by_another(pretend: Pretend) -> None:
+    watch = watching(pretend)
+    begun, _ = sweeps.sweep(pretend.host, ME)  # it is live, and may have looked already
+    end(pretend)
+    assert look(pretend, watch) == 1
+    assert sweeps_asked(pretend) == 1
+    jobs.run(pretend.host, begun.id)
+    assert look(pretend, watch) == 0
+    assert sweeps_asked(pretend) == 2
+    assert look(pretend, watch) == 0
+    assert sweeps_asked(pretend) == 2
+
+
+def test_crashes_are_forgotten_after_a_while(pretend: Pretend) -> None:
+    watch = watching(pretend)
+    end(pretend)
+    look(pretend, watch)
+    now = pretend.host.clock.now()
+    with pretend.host.database.write() as session:
+        assert crashes.prune(session, before=now - timedelta(days=1), limit=10) == 0
+        assert crashes.prune(session, before=now + timedelta(days=1), limit=10) == 1
