@@ -86,7 +86,7 @@ def _applies(host: Host, env: Mapping[str, str], runs: int) -> Iterator[Row]:
 def _downtime(host: Host, name: AgentName) -> Iterator[Row]:
     """How long nobody answers on its port, of those that knock all the time."""
     revs = _two(host, host.layout.proposed(name))
-    world = _world(host)
+    world = world_of(host)
 
     def by_systemd() -> None:
         world.systemd.stop(name.container)
@@ -101,7 +101,7 @@ def _downtime(host: Host, name: AgentName) -> Iterator[Row]:
 
 def _silence(host: Host, name: AgentName, act: Callable[[], object]) -> float:
     """The longest time without an answer while `act` does its work."""
-    over, spans, address = threading.Event(), [0.0], _world(host).address
+    over, spans, address = threading.Event(), [0.0], world_of(host).address
 
     def knock() -> None:
         answered = time.monotonic()
@@ -149,13 +149,13 @@ def _counted(host: Host, name: AgentName) -> Iterator[tuple[str, int]]:
 def _crowded(host: Host, many: int) -> Iterator[Row]:
     """One more agent in a meta flake that has so many."""
     names = names_of(many)
-    world = _world(host)
+    world = world_of(host)
     for name in names:
-        _seed(world, name)
+        seed(world, name)
     init_meta(world, names[0])
-    _fill(world, names[:-1])
+    fill(world, names[:-1])
     target = AppliedMain(names[-1])
-    fresh = _world(host)
+    fresh = world_of(host)
     steps = (CandidatePinned(target), Deployed(target, JobId(1)))
     yield Row(
         f"render + lock + record, {many} agents",
@@ -165,7 +165,7 @@ def _crowded(host: Host, many: int) -> Iterator[Row]:
     )
 
 
-def _fill(world: World, names: list[AgentName]) -> None:
+def fill(world: World, names: list[AgentName]) -> None:
     """meta's main names them all, without a candidate each."""
     meta, base = Meta(), world.nix.pin(world.base or "")
     for name in names:
@@ -183,7 +183,7 @@ def _fill(world: World, names: list[AgentName]) -> None:
     world.git.reset_tree(world.layout.meta)
 
 
-def _seed(world: World, name: AgentName) -> None:
+def seed(world: World, name: AgentName) -> None:
     repo = world.layout.applied(name)
     world.git.init(repo)
     flake = "{ outputs = _: { nixosModules.default = { }; }; }\n"
@@ -210,7 +210,7 @@ def _two(host: Host, repo: Path) -> tuple[Rev, Rev]:
 
 
 def _committed(host: Host, repo: Path, word: str) -> Rev:
-    world = _world(host)
+    world = world_of(host)
     main = world.git.ref(repo, MAIN)
     assert main is not None
     flake = world.git.file(repo, main, FLAKE) or ""
@@ -220,7 +220,7 @@ def _committed(host: Host, repo: Path, word: str) -> Rev:
     return world.git.commit(repo, MAIN, files, parent=main, subject=word, at=now)
 
 
-def _world(host: Host) -> World:
+def world_of(host: Host) -> World:
     return host.world(silent, Locks(), Halt())
 
 
