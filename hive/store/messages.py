@@ -31,7 +31,7 @@ from hive.domain.names import AgentName, NodeName
 from hive.errors import NotFound, Refused
 from hive.store import agents, events
 from hive.store.session import Session, insert_into
-from hive.store.tables import ACKED_ONLY, OPEN_ONLY, InboxRow, MessageRow
+from hive.store.tables import ACKED_ONLY, OPEN_ONLY, InboxRow, MessageRow, storable
 
 MESSAGES: Final = cast(Table, MessageRow.__table__)
 INBOXES: Final = cast(Table, InboxRow.__table__)
@@ -228,7 +228,7 @@ def _told_before(session: Session, new: NewMessage) -> Message | None:
 
 
 def _same(known: Message | None, new: NewMessage) -> Message:
-    said = (new.sender, new.body, new.reply_to)
+    said = (storable(new.sender), storable(new.body), new.reply_to)
     if known is None or (known.sender, known.body, known.reply_to) != said:
         raise Refused(
             f"this key was used for another message to {new.recipient}",
@@ -258,14 +258,44 @@ def _counted_twice(session: Session, new: NewMessage) -> Message | None:
 
 def _written(session: Session, new: NewMessage, now: datetime) -> Message | None:
     """None where its key was just used."""
-    row = {field.name: getattr(new, field.name) for field in fields(new)}
-    row |= {"node": new.node or "", "sent_at": now, "deliveries": 0}
-    row["data"] = None if new.data is None else dict(new.data)
+    row = {
+        "node": new.node or "",
+        "recipient": new.recipient,
+        "sender": new.sender,
+        "body": new.body,
+        "topic": new.topic,
+        "data": None if new.data is None else dict(new.data),
+        "reply_to": new.reply_to,
+        "once": new.once,
+        "sent_at": now,
+        "deliveries": 0,
+    }
     if new.once is None:
-        return _message(session.execute(_ADD, row).one())
-    adds = insert_into(session, MESSAGES).values(**row).on_conflict_do_nothing().returning(*READ)
-    made = session.execute(adds).first()
-    return None if made is None else _message(made)
+        made = session.execute(_ADD, row).first()
+    else:
+        adds = insert_into(session, MESSAGES).values(**row).on_conflict_do_nothing()
+        made = session.execute(adds.returning(C.seq)).first()
+    return None if made is None else _unread(made.seq, new, now)
+
+
+def _unread(seq: int, new: NewMessage, now: datetime) -> Message:
+    """As it would be read back."""
+    return Message(
+        seq=seq,
+        node=new.node,
+        recipient=new.recipient,
+        sender=storable(new.sender),
+        body=storable(new.body),
+        topic=new.topic,
+        data=new.data,
+        reply_to=new.reply_to,
+        sent_at=now,
+        delivered_at=None,
+        deliveries=0,
+        reader=None,
+        leased_until=None,
+        acked_at=None,
+    )
 
 
 def _full(new: NewMessage, now: datetime) -> NewEvent:
@@ -323,7 +353,7 @@ def _take(due: Select[Any]) -> Update:
 
 
 NOW: Final = bindparam("b_now", type_=C.leased_until.type)
-_ADD: Final = insert(MESSAGES).returning(*READ)
+_ADD: Final = insert(MESSAGES).returning(C.seq)
 _NEW: Final = _due(C.leased_until.is_(None), order=(C.seq,))
 _LAPSED: Final = _due(C.leased_until <= NOW, order=(C.leased_until, C.seq))
 _TAKE_NEW: Final = _take(_NEW)
