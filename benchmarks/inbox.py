@@ -134,6 +134,8 @@ def _fill(database: Database, waiting: int) -> None:
     with database.write() as session:
         session.execute(FILL, bound)
         session.execute(COUNT, {"waiting": waiting})
+    with database.migrate() as connection:  # as autovacuum would
+        connection.execute(text("ANALYZE"))
 
 
 def _seconds(act: Callable[[], object]) -> float:

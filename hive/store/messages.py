@@ -14,7 +14,6 @@ from sqlalchemy import (
     Row,
     Select,
     Table,
-    TextClause,
     Update,
     bindparam,
     delete,
@@ -143,13 +142,13 @@ def ack(
     Only those of this recipient, where one is given. They are acknowledged whoever took them, and
     whether or not the lease has lapsed: to do so twice is to do it once.
     """
-    where: list[ColumnElement[bool] | TextClause] = [C.seq.in_(seqs), text(OPEN_ONLY)]
-    if recipient is not None:
-        where += [C.node == (node or ""), C.recipient == recipient]
-    mine = select(C.seq).where(*where).order_by(C.seq).with_for_update().cte("mine")
-    acked = update(MESSAGES).where(C.seq.in_(select(mine.c.seq)))
-    values = acked.values(acked_at=now, leased_until=None).returning(C.node, C.recipient)
-    count = Counter[Inbox]((row.node, row.recipient) for row in session.execute(values))
+    of_it = () if recipient is None else (C.node == (node or ""), C.recipient == recipient)
+    mine = (
+        select(C.seq).where(C.seq.in_(seqs), *of_it).order_by(C.seq).with_for_update().cte("mine")
+    )
+    unacked = update(MESSAGES).where(C.seq.in_(select(mine.c.seq)), text(OPEN_ONLY))
+    acks = unacked.values(acked_at=now, leased_until=None).returning(C.node, C.recipient)
+    count = Counter[Inbox]((row.node, row.recipient) for row in session.execute(acks))
     for inbox in sorted(count):
         _count_out(session, inbox, count[inbox])
     return count.total()
@@ -333,11 +332,11 @@ def _of(only: str) -> Select[Any]:
     return select(*READ).where(*inbox, text(only))
 
 
-def _due(
-    *where: ColumnElement[bool] | TextClause, order: tuple[ColumnElement[Any], ...]
-) -> Select[Any]:
+def _due(where: ColumnElement[bool]) -> Select[Any]:
+    """In the order of one index alone: else PostgreSQL may walk all messages by their number."""
     most = bindparam("b_most", type_=Integer)
-    return _of(OPEN_ONLY).where(*where).order_by(*order).limit(most).with_only_columns(C.seq)
+    ordered = _of(OPEN_ONLY).where(where).order_by(C.leased_until, C.seq)
+    return ordered.limit(most).with_only_columns(C.seq)
 
 
 def _take(due: Select[Any]) -> Update:
@@ -354,7 +353,7 @@ def _take(due: Select[Any]) -> Update:
 
 NOW: Final = bindparam("b_now", type_=C.leased_until.type)
 _ADD: Final = insert(MESSAGES).returning(C.seq)
-_NEW: Final = _due(C.leased_until.is_(None), order=(C.seq,))
-_LAPSED: Final = _due(C.leased_until <= NOW, order=(C.leased_until, C.seq))
+_NEW: Final = _due(C.leased_until.is_(None))
+_LAPSED: Final = _due(C.leased_until <= NOW)
 _TAKE_NEW: Final = _take(_NEW)
 _TAKE_LAPSED: Final = _take(_LAPSED)
