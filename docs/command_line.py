@@ -26,8 +26,8 @@ PAGE: Final = """\
 # The command line
 
 stdout carries the result and nothing else; words are on stderr. With `--json` stdout is one JSON
-value, and a list is an array; `hive events --json` and `hive inbox --json` are an object a line. An error is one line with
-its [code](errors.md) in brackets, and a hint under it:
+value, and a list is an array; `hive events --json` and `hive inbox --json` are an object a line. An
+error is one line with its [code](errors.md) in brackets, and a hint under it:
 
 ```text
 hive: 'bad_name' is not an agent's name [bad-name]
