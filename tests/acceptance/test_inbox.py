@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from hive.domain.agent import Agent, AgentSettings, Desired
+from hive.domain.message import Message
 from hive.domain.names import MANAGER, AgentName
 from hive.domain.ports import port_of
 from hive.service import inbox
@@ -158,6 +160,33 @@ def test_what_a_killed_reader_had_taken_is_delivered_again(fleet: Fleet, person:
     assert message.reader != fleet.host.worker
     lease_over(fleet.host.database)
     assert "[again] mind the gap" in person.does("inbox")
+
+
+def test_one_that_is_killed_before_it_acknowledges_has_acknowledged_nothing(fleet: Fleet) -> None:
+    """It hangs where it prints: nobody reads what it says, and a pipe holds one message."""
+    for _ in range(3):
+        inbox.send(fleet.host, "operator", "x" * LONGEST, sender="alice")
+    pipe = fleet.folder / f"{len(fleet.running)}-inbox.out"
+    os.mkfifo(pipe)
+    end = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        reader = fleet.hive("inbox", "--ack")
+        fleet.until(lambda: {m.deliveries for m in waiting(fleet)} == {1}, "all are taken")
+        assert reader.is_there
+        reader.kill()
+    finally:
+        os.close(end)
+    with fleet.host.database.write() as session:
+        later = fleet.host.clock.now() + LEASE
+        again = messages.take(
+            session, None, "operator", reader="r2", now=later, leased_until=later, limit=9
+        )
+    assert [message.is_again for message in again] == [True] * 3
+
+
+def waiting(fleet: Fleet) -> list[Message]:
+    with fleet.host.database.read() as session:
+        return messages.waiting(session, None, "operator", limit=9)
 
 
 def test_jobs_tell_the_manager_and_the_operator(tmp_path: Path) -> None:
