@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 POLL = timedelta(milliseconds=250)
 LAST = 2**63 - 1
 
-Name = Annotated[str, typer.Argument(metavar="[NAME]", help="`operator`, or an agent.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="`operator`, or an agent.")]
 
 
 def inbox(

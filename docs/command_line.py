@@ -16,6 +16,7 @@ from cli.app import app
 from cli.boundary import ENDED_BADLY, EXIT, INTERRUPTED
 from hive.errors import Fault, Refused, Transient
 from hive.service.fleet import NodeView, WorkerView, event_as_json
+from hive.service.inbox import message_as_json
 from hive.service.views import AgentView, JobView
 
 WIDTH: Final = 92
@@ -25,8 +26,8 @@ PAGE: Final = """\
 # The command line
 
 stdout carries the result and nothing else; words are on stderr. With `--json` stdout is one JSON
-value, and a list is an array; `hive events --json` is an object a line. An error is one line with
-its [code](errors.md) in brackets, and a hint under it:
+value, and a list is an array; `hive events --json` and `hive inbox --json` are an object a line. An
+error is one line with its [code](errors.md) in brackets, and a hint under it:
 
 ```text
 hive: 'bad_name' is not an agent's name [bad-name]
@@ -58,6 +59,7 @@ The keys stay. Instants are in UTC; what is not known is `null`.
 | a worker | {worker} |
 | a node | {node} |
 | an event | {event} |
+| a message | {message} |
 | a finding of the doctor | `name`, `verdict`, `message`, `hint` |
 
 ## Commands
@@ -87,6 +89,7 @@ def cli_page() -> str:
         worker=_keys(WorkerView.as_json),
         node=_keys(NodeView.as_json),
         event=_keys(event_as_json),
+        message=_keys(message_as_json),
         commands="\n".join(_section(words) for words in commands()),
     )
 

@@ -14,7 +14,6 @@ from sqlalchemy import (
     Row,
     Select,
     Table,
-    TextClause,
     Update,
     bindparam,
     delete,
@@ -31,7 +30,7 @@ from hive.domain.names import AgentName, NodeName
 from hive.errors import NotFound, Refused
 from hive.store import agents, events
 from hive.store.session import Session, insert_into
-from hive.store.tables import ACKED_ONLY, OPEN_ONLY, InboxRow, MessageRow
+from hive.store.tables import ACKED_ONLY, OPEN_ONLY, InboxRow, MessageRow, storable
 
 MESSAGES: Final = cast(Table, MessageRow.__table__)
 INBOXES: Final = cast(Table, InboxRow.__table__)
@@ -143,13 +142,13 @@ def ack(
     Only those of this recipient, where one is given. They are acknowledged whoever took them, and
     whether or not the lease has lapsed: to do so twice is to do it once.
     """
-    where: list[ColumnElement[bool] | TextClause] = [C.seq.in_(seqs), text(OPEN_ONLY)]
-    if recipient is not None:
-        where += [C.node == (node or ""), C.recipient == recipient]
-    mine = select(C.seq).where(*where).order_by(C.seq).with_for_update().cte("mine")
-    acked = update(MESSAGES).where(C.seq.in_(select(mine.c.seq)))
-    values = acked.values(acked_at=now, leased_until=None).returning(C.node, C.recipient)
-    count = Counter[Inbox]((row.node, row.recipient) for row in session.execute(values))
+    of_it = () if recipient is None else (C.node == (node or ""), C.recipient == recipient)
+    mine = (
+        select(C.seq).where(C.seq.in_(seqs), *of_it).order_by(C.seq).with_for_update().cte("mine")
+    )
+    unacked = update(MESSAGES).where(C.seq.in_(select(mine.c.seq)), text(OPEN_ONLY))
+    acks = unacked.values(acked_at=now, leased_until=None).returning(C.node, C.recipient)
+    count = Counter[Inbox]((row.node, row.recipient) for row in session.execute(acks))
     for inbox in sorted(count):
         _count_out(session, inbox, count[inbox])
     return count.total()
@@ -228,7 +227,7 @@ def _told_before(session: Session, new: NewMessage) -> Message | None:
 
 
 def _same(known: Message | None, new: NewMessage) -> Message:
-    said = (new.sender, new.body, new.reply_to)
+    said = (storable(new.sender), storable(new.body), new.reply_to)
     if known is None or (known.sender, known.body, known.reply_to) != said:
         raise Refused(
             f"this key was used for another message to {new.recipient}",
@@ -258,14 +257,44 @@ def _counted_twice(session: Session, new: NewMessage) -> Message | None:
 
 def _written(session: Session, new: NewMessage, now: datetime) -> Message | None:
     """None where its key was just used."""
-    row = {field.name: getattr(new, field.name) for field in fields(new)}
-    row |= {"node": new.node or "", "sent_at": now, "deliveries": 0}
-    row["data"] = None if new.data is None else dict(new.data)
+    row = {
+        "node": new.node or "",
+        "recipient": new.recipient,
+        "sender": new.sender,
+        "body": new.body,
+        "topic": new.topic,
+        "data": None if new.data is None else dict(new.data),
+        "reply_to": new.reply_to,
+        "once": new.once,
+        "sent_at": now,
+        "deliveries": 0,
+    }
     if new.once is None:
-        return _message(session.execute(_ADD, row).one())
-    adds = insert_into(session, MESSAGES).values(**row).on_conflict_do_nothing().returning(*READ)
-    made = session.execute(adds).first()
-    return None if made is None else _message(made)
+        made = session.execute(_ADD, row).first()
+    else:
+        adds = insert_into(session, MESSAGES).values(**row).on_conflict_do_nothing()
+        made = session.execute(adds.returning(C.seq)).first()
+    return None if made is None else _unread(made.seq, new, now)
+
+
+def _unread(seq: int, new: NewMessage, now: datetime) -> Message:
+    """As it would be read back."""
+    return Message(
+        seq=seq,
+        node=new.node,
+        recipient=new.recipient,
+        sender=storable(new.sender),
+        body=storable(new.body),
+        topic=new.topic,
+        data=new.data,
+        reply_to=new.reply_to,
+        sent_at=now,
+        delivered_at=None,
+        deliveries=0,
+        reader=None,
+        leased_until=None,
+        acked_at=None,
+    )
 
 
 def _full(new: NewMessage, now: datetime) -> NewEvent:
@@ -303,11 +332,11 @@ def _of(only: str) -> Select[Any]:
     return select(*READ).where(*inbox, text(only))
 
 
-def _due(
-    *where: ColumnElement[bool] | TextClause, order: tuple[ColumnElement[Any], ...]
-) -> Select[Any]:
+def _due(where: ColumnElement[bool]) -> Select[Any]:
+    """In the order of one index alone: else PostgreSQL may walk all messages by their number."""
     most = bindparam("b_most", type_=Integer)
-    return _of(OPEN_ONLY).where(*where).order_by(*order).limit(most).with_only_columns(C.seq)
+    ordered = _of(OPEN_ONLY).where(where).order_by(C.leased_until, C.seq)
+    return ordered.limit(most).with_only_columns(C.seq)
 
 
 def _take(due: Select[Any]) -> Update:
@@ -323,8 +352,8 @@ def _take(due: Select[Any]) -> Update:
 
 
 NOW: Final = bindparam("b_now", type_=C.leased_until.type)
-_ADD: Final = insert(MESSAGES).returning(*READ)
-_NEW: Final = _due(C.leased_until.is_(None), order=(C.seq,))
-_LAPSED: Final = _due(C.leased_until <= NOW, order=(C.leased_until, C.seq))
+_ADD: Final = insert(MESSAGES).returning(C.seq)
+_NEW: Final = _due(C.leased_until.is_(None))
+_LAPSED: Final = _due(C.leased_until <= NOW)
 _TAKE_NEW: Final = _take(_NEW)
 _TAKE_LAPSED: Final = _take(_LAPSED)

@@ -63,9 +63,14 @@ class Words(TypeDecorator[str]):
 
     @override
     def process_bind_param(self, value: str | None, _: Dialect) -> str | None:
-        if value is None or (value.isascii() and "\0" not in value):
-            return value
-        return value.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")
+        return value and storable(value)
+
+
+def storable(words: str) -> str:
+    """What every database takes of it."""
+    if words.isascii() and "\0" not in words:
+        return words
+    return words.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")
 
 
 class Base(DeclarativeBase):

@@ -1,4 +1,4 @@
-"""The settings that bound what a job may cost."""
+"""The settings that bound what a job, and an inbox, may cost."""
 
 from __future__ import annotations
 
@@ -25,7 +25,15 @@ def test_both_can_be_chosen() -> None:
     assert (settings.failure_limit, settings.log_limit) == (1, 2_000_000)
 
 
-@pytest.mark.parametrize("name", ["HIVE_FAILURE_LIMIT", "HIVE_LOG_LIMIT"])
+def test_an_inbox_holds_a_hundred_thousand_and_keeps_ten_thousand_of_what_is_done() -> None:
+    assert (read().inbox_cap, read().inbox_kept) == (100_000, 10_000)
+    settings = read(HIVE_INBOX_CAP="5", HIVE_INBOX_KEPT="4")
+    assert (settings.inbox_cap, settings.inbox_kept) == (5, 4)
+
+
+@pytest.mark.parametrize(
+    "name", ["HIVE_FAILURE_LIMIT", "HIVE_LOG_LIMIT", "HIVE_INBOX_CAP", "HIVE_INBOX_KEPT"]
+)
 @pytest.mark.parametrize("value", ["0", "-1", "many", "1.5", "1e3"])
 def test_what_is_no_count_is_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(Refused) as refused:
