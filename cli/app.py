@@ -19,6 +19,7 @@ from cli import (
     plan,
     power,
     proposals,
+    schedules,
     serve,
 )
 from cli.boundary import INTERRUPTED, complain, say
@@ -52,6 +53,7 @@ app.command()(agents.kept)
 app.add_typer(agents.app, name="agent")
 app.command()(jobs.jobs)
 app.add_typer(jobs.app, name="job")
+app.add_typer(schedules.app, name="schedule")
 app.command()(jobs.retry)
 app.command()(jobs.cancel)
 app.command()(jobs.wait)

@@ -18,18 +18,20 @@ from hive.jobs.apply import Apply, Rollback
 from hive.jobs.destroy import Destroy, Purge
 from hive.jobs.limit import Limit
 from hive.jobs.power import Restart, Start, Stop
+from hive.jobs.prune import Prune
 from hive.jobs.rebuild import Rebuild
 from hive.jobs.recipe import Recipe
 from hive.jobs.spawn import Spawn
 from hive.jobs.update_base import UpdateBase
 from hive.steps.gate import Approved
+from hive.steps.pruned import Past
 from hive.steps.running import Restarts
 
 KINDS: Final = tuple(
     kind.kind
     for kind in (
         Spawn, Apply, Rebuild, Rollback, Start, Stop, Restart, Limit, Destroy, Purge, UpdateBase,
-        Adopt,
+        Adopt, Prune,
     )
 )  # fmt: skip
 OUTRANK: Final = frozenset(one.kind for one in (Start, Stop, Restart, Destroy, Purge))
@@ -40,12 +42,19 @@ PROPOSING: Final = frozenset({Apply.kind, Rollback.kind})
 """Kinds that deploy a commit of their own, and leave a trail of tags."""
 
 
-def recipe(job: Job, agent: Agent | None, *, builds_first: bool = True) -> Recipe:
-    """The recipe of a job, with what the database knows of its agent handed in."""
+def recipe(
+    job: Job, agent: Agent | None, *, builds_first: bool = True, past: Past | None = None
+) -> Recipe:
+    """The recipe of a job, with what the database knows of its agent handed in.
+
+    `past` is what there is to prune; only a prune needs it.
+    """
     if job.kind == UpdateBase.kind:
         return UpdateBase(job.id)
     if job.kind == Adopt.kind:
         return _adopt(job)
+    if job.kind == Prune.kind and past is not None:
+        return Prune(past, job.created_at)
     if agent is None:
         raise Fault(f"job {job.id} is about an agent that has no row: {job.agent}")
     restarts = Restarts(job.ask.get("restart", Restarts.AUTO))

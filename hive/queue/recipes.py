@@ -6,6 +6,7 @@ from hive.domain.approval import Policy
 from hive.domain.job import Job
 from hive.jobs import catalog
 from hive.jobs.recipe import Recipe
+from hive.queue.prune import OldRows, Prune
 from hive.store import agents
 from hive.store.session import Database
 
@@ -16,4 +17,5 @@ def recipe_of(database: Database, policy: Policy, job: Job) -> Recipe:
     if job.agent is not None:
         with database.read() as session:
             agent = agents.find(session, job.node, job.agent)
-    return catalog.recipe(job, agent, builds_first=policy.builds_first)
+    past = OldRows(Prune(database))
+    return catalog.recipe(job, agent, builds_first=policy.builds_first, past=past)

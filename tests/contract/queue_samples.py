@@ -39,7 +39,18 @@ from hive.queue.work import work_off
 from hive.steps.container import Defined, ProfileSet
 from hive.steps.gate import Approved
 from hive.steps.step import Differs, Finding, Holds, Step
-from hive.store import agents, claims, events, jobs, migrate, moves, steps, verdicts, workers
+from hive.store import (
+    agents,
+    claims,
+    events,
+    jobs,
+    migrate,
+    moves,
+    schedules,
+    steps,
+    verdicts,
+    workers,
+)
 from hive.store.session import Database, Session
 from hive.testing import FakeClock
 from tests.contract.store_samples import instant
@@ -331,6 +342,7 @@ def a_bench(folder: Path, **settings: str) -> Iterator[Bench]:
         logging.getLogger(name).disabled = False
     with a_pretend_host(folder, **settings) as pretend:
         migrate.upgrade(pretend.host.database)
+        nothing_by_the_clock(pretend.host.database)
         bell = Rung()
 
         def recipe(job: Job) -> Recipe:
@@ -341,6 +353,13 @@ def a_bench(folder: Path, **settings: str) -> Iterator[Bench]:
         with Heart(host, Role.WORKER) as heart:
             bench = Bench(pretend, host, bell, heart)
             yield bench
+
+
+def nothing_by_the_clock(database: Database) -> None:
+    """No schedule fires unless a test wants it."""
+    with database.write() as session:
+        for schedule in schedules.listed(session):
+            schedules.remove(session, schedule.name)
 
 
 @dataclass

@@ -41,7 +41,7 @@ def utc(*parts: int) -> datetime:
 
 def fires(line: str, zone: str, after: datetime, until: datetime) -> list[datetime]:
     """As maintenance finds them, which looks once a minute."""
-    schedule, found, now = a_schedule(line, zone, since=after), [], after
+    schedule, found, now = a_schedule(line, zone, since=after), list[datetime](), after
     while now <= until:
         if wanted := due(schedule, now):
             found += wanted.fires
