@@ -46,7 +46,6 @@ from hive.store import (
     jobs,
     migrate,
     moves,
-    schedules,
     steps,
     verdicts,
     workers,
@@ -54,7 +53,7 @@ from hive.store import (
 from hive.store.session import Database, Session
 from hive.testing import FakeClock
 from tests.contract.store_samples import instant
-from tests.pretend import ALICE, Pretend, a_pretend_host
+from tests.pretend import ALICE, Pretend, a_pretend_host, nothing_by_the_clock
 
 SOON: Final = timedelta(seconds=30)
 OFTEN: Final = timedelta(milliseconds=5)
@@ -353,13 +352,6 @@ def a_bench(folder: Path, **settings: str) -> Iterator[Bench]:
         with Heart(host, Role.WORKER) as heart:
             bench = Bench(pretend, host, bell, heart)
             yield bench
-
-
-def nothing_by_the_clock(database: Database) -> None:
-    """No schedule fires unless a test wants it."""
-    with database.write() as session:
-        for schedule in schedules.listed(session):
-            schedules.remove(session, schedule.name)
 
 
 @dataclass
