@@ -16,6 +16,7 @@ from cli.app import app
 from cli.boundary import ENDED_BADLY, EXIT, INTERRUPTED
 from hive.errors import Fault, Refused, Transient
 from hive.service.fleet import NodeView, WorkerView, event_as_json
+from hive.service.schedules import ScheduleView
 from hive.service.views import AgentView, JobView
 
 WIDTH: Final = 92
@@ -58,6 +59,7 @@ The keys stay. Instants are in UTC; what is not known is `null`.
 | a worker | {worker} |
 | a node | {node} |
 | an event | {event} |
+| a schedule | {schedule} |
 | a finding of the doctor | `name`, `verdict`, `message`, `hint` |
 
 ## Commands
@@ -87,6 +89,7 @@ def cli_page() -> str:
         worker=_keys(WorkerView.as_json),
         node=_keys(NodeView.as_json),
         event=_keys(event_as_json),
+        schedule=_keys(ScheduleView.as_json),
         commands="\n".join(_section(words) for words in commands()),
     )
 
