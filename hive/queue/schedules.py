@@ -16,6 +16,7 @@ from hive.domain.tally import Tally
 from hive.errors import HiveError
 from hive.queue import of_node
 from hive.queue.host import Host
+from hive.queue.numbers import above_tags_at_first
 from hive.store import agents, events, jobs, schedules, workers
 from hive.store.session import Session
 
@@ -42,6 +43,7 @@ class Schedules:
         try:
             if not schedule.is_due(now):
                 return 0
+            above_tags_at_first(self.host)
             with self.host.database.write() as session:
                 fired, made = _fired(session, self.host, schedule, now)
         except HiveError as error:

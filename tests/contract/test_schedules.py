@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from hive.domain.job import Job, JobState
 from hive.domain.names import AgentName, NodeName
 from hive.domain.schedule import AT_MOST, CatchUp, Cron, Schedule, ScheduleName, Verb
 from hive.queue.schedules import Schedules
+from hive.service.schedules import listed, set_enabled
 from hive.store import agents, events, jobs, schedules, workers
+from hive.testing import FakeClock
 from tests.contract.queue_samples import Bench, a_bench
 from tests.contract.store_samples import at_once
 
@@ -146,7 +149,23 @@ def test_a_disabled_schedule_does_not_fire(bench: Bench) -> None:
     assert fired(bench, NOON + WEEK) == 0
 
 
+def test_in_a_new_database_its_jobs_are_numbered_above_every_tag(bench: Bench) -> None:
+    """A child of a sweep would else want a tag that is there already."""
+    repo = bench.pretend.applied()
+    repo.mkdir(parents=True)
+    bench.pretend.git(repo, "init", "--quiet")
+    bench.pretend.git(repo, "commit", "--quiet", "--allow-empty", "-m", "deployed")
+    bench.pretend.git(repo, "tag", "deployed/41")
+    scheduled(bench)
+    assert fired(bench, NOON + 5 * MINUTE) == 1
+    assert [job.id for job in made(bench)] == [42]
+
+
 # Many at once, and kills
+
+
+def by_one_of_many(bench: Bench, now: datetime, _: int) -> int:
+    return fired(bench, now)
 
 
 def test_of_many_that_do_maintenance_at_once_one_fires(stored: Bench) -> None:
@@ -154,7 +173,7 @@ def test_of_many_that_do_maintenance_at_once_one_fires(stored: Bench) -> None:
     scheduled(bench)
     for fire in range(1, 6):
         now = NOON + 5 * fire * MINUTE
-        assert sum(at_once(4, lambda _, now=now: fired(bench, now))) == 1  # type: ignore[misc]
+        assert sum(at_once(4, partial(by_one_of_many, bench, now))) == 1
         assert len(made(bench)) == fire
         ended(bench)
 
@@ -245,6 +264,29 @@ def test_or_for_all_which_is_no_storm(bench: Bench) -> None:
     assert len(made(bench)) == 1, "equal work that is live is one job"
     assert [said["made_up"] for said in missed(bench)] == [AT_MOST]
     assert fired(bench, NOON + WEEK) == 0
+
+
+def test_a_clock_that_was_put_back_is_told_of_in_the_list(bench: Bench) -> None:
+    host = replace(bench.host, clock=FakeClock(NOON))
+    scheduled(bench)
+    (view,) = listed(host)
+    assert (view.next_fire, view.last_fire, view.note) == (NOON + 5 * MINUTE, None, None)
+    ahead = NOON + 3 * WEEK
+    fired(bench, ahead)
+    (view,) = listed(host)
+    assert (view.next_fire, view.last_fire) == (ahead + 5 * MINUTE, ahead)
+    assert "ahead of the clock" in (view.note or "")
+    set_enabled(host, NAME, False)
+    assert listed(host)[0].next_fire is None
+    set_enabled(host, NAME, True)
+    (view,) = listed(host)
+    assert (view.next_fire, view.last_fire, view.note) == (NOON + 5 * MINUTE, ahead, None)
+
+
+def test_a_zone_that_this_host_does_not_know_is_told_of_in_the_list(bench: Bench) -> None:
+    scheduled(bench, cron=Cron("* * * * *", "Middle/Earth"))
+    (view,) = listed(bench.host)
+    assert (view.next_fire, "Middle/Earth" in (view.note or "")) == (None, True)
 
 
 @pytest.mark.parametrize("catch_up", CatchUp)
