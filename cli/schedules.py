@@ -87,7 +87,7 @@ def disable(name: Name) -> None:
 
 
 @app.command()
-def run(name: Name, detach: Detach = False, as_json: AsJson = False) -> None:
+def run(name: Name, detach: Detach = False) -> None:
     """Do what a schedule asks for once, now; its next fire stays when it is."""
     checked = _name(name)
     with connected() as host:
@@ -98,7 +98,7 @@ def run(name: Name, detach: Detach = False, as_json: AsJson = False) -> None:
         for job in made:
             if job not in here:
                 say(f"job {job.id} is for the node {job.node}")
-        follow_all(host, here, detach=detach, as_json=as_json)
+        follow_all(host, here, detach=detach, as_json=False)
         if not detach:
             for job in here:
                 follow_all(host, jobs.children(host, job.id), detach=False, as_json=False)

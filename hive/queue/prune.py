@@ -21,6 +21,8 @@ LAST: Final = 20
 """So many jobs of an agent keep all, however old."""
 BATCH: Final = 500
 EVENTS: Final = 5_000
+LOOK: Final = 20
+"""So much of each is enough to see that there is something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +41,17 @@ class Prune:
         return total
 
     def look(self, now: datetime) -> Tally:
-        """What the first of these transactions would take; nothing stays of it."""
+        """What there is at least: taken in a transaction of which nothing stays."""
         return self._some(now, only_look=True)
 
     def _some(self, now: datetime, *, only_look: bool = False) -> Tally:
-        before = now - self.kept
+        before, batch, many = now - self.kept, BATCH, EVENTS
+        if only_look:
+            batch = many = LOOK
         with self.database.trial() if only_look else self.database.write() as session:
-            pruned = prune.strip_jobs(session, before=before, last=LAST, limit=BATCH)
-            gone = events.prune(session, before=before, limit=EVENTS)
-            gone += prune.forget_idle(session, before=now - IDLE_KEPT, limit=BATCH)
+            pruned = prune.strip_jobs(session, before=before, last=LAST, limit=batch)
+            gone = events.prune(session, before=before, limit=many)
+            gone += prune.forget_idle(session, before=now - IDLE_KEPT, limit=batch)
         return Tally(pruned=pruned, forgotten=gone)
 
 

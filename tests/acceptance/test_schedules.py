@@ -6,12 +6,17 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hive.domain.schedule import CatchUp, Cron, Schedule, ScheduleName, Verb
+from hive.store import jobs
+from hive.store import schedules as schedules_at_rest
 from tests.acceptance.test_spawn import Person, a_person, refused
+from tests.fleet import CLOCK, Fleet, a_fleet
 
 KEYS = ("name", "cron", "zone", "verb", "catch_up", "enabled", "last_fire", "next_fire", "note")
 
@@ -126,3 +131,28 @@ def test_maintenance_by_a_timer_fires_what_is_due(person: Person) -> None:
     assert found["last_fire"] < found["next_fire"]
     (missed,) = [json.loads(line) for line in events(person) if "schedule.missed" in line]
     assert missed["data"]["first"] == "2026-03-01T03:17:00+00:00"
+
+
+def test_several_that_do_maintenance_make_each_fire_once_and_one_that_is_killed_loses_none(
+    tmp_path: Path,
+) -> None:
+    name, now = ScheduleName("often"), CLOCK.now()
+    with a_fleet(tmp_path) as fleet:
+        cron = Cron.of("* * * * *", "UTC")
+        since = now - timedelta(hours=1)
+        often = Schedule(name, cron, Verb.PRUNE, CatchUp.ALL, enabled=True, since=since)
+        with fleet.host.database.write() as session:
+            schedules_at_rest.add(session, often, now=since)
+        several = [fleet.drill("maintenance") for _ in range(3)]
+        several[0].kill()
+        fleet.until(lambda: _seen_to(fleet, name) >= now - timedelta(minutes=1), "all is seen to")
+        with fleet.host.database.read() as session:
+            made = jobs.listed(session)
+    assert [job.kind for job in made] == ["prune"]
+
+
+def _seen_to(fleet: Fleet, name: ScheduleName) -> datetime:
+    with fleet.host.database.read() as session:
+        found = schedules_at_rest.find(session, name)
+    assert found is not None
+    return found.since
