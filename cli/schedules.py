@@ -59,8 +59,12 @@ def add(
     with connected() as host:
         from hive.service import schedules
 
-        _, is_new = schedules.add(host, checked, line, verb, catch_up)
-        say(f"{name} is a schedule" if is_new else f"{name} is there already, and the same")
+        there, is_new = schedules.add(host, checked, line, verb, catch_up)
+        if is_new:
+            say(f"{name} is a schedule; next at {schedules.next_of(there)}")
+            return
+        off = "" if there.enabled else f", and disabled: `hive schedule enable {name}`"
+        say(f"{name} is there already, and the same{off}")
 
 
 @app.command()
@@ -109,9 +113,9 @@ def _set_enabled(name: str, *, enabled: bool) -> None:
     with connected() as host:
         from hive.service import schedules
 
-        view, changed = schedules.set_enabled(host, checked, enabled)
+        found, changed = schedules.set_enabled(host, checked, enabled)
         already = "" if changed else " already"
-        then = f"; next at {view.as_json()['next_fire']}" if enabled else ""
+        then = f"; next at {schedules.next_of(found)}" if enabled else ""
         say(f"{name} is {'enabled' if enabled else 'disabled'}{already}{then}")
 
 

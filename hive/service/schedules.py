@@ -77,12 +77,11 @@ def remove(host: Host, name: ScheduleName) -> None:
             raise _unknown(name)
 
 
-def set_enabled(host: Host, name: ScheduleName, enabled: bool) -> tuple[ScheduleView, bool]:
+def set_enabled(host: Host, name: ScheduleName, enabled: bool) -> tuple[Schedule, bool]:
     """The schedule, and whether that is a change. What it missed while disabled is not made up."""
     with host.database.write() as session:
         changed = schedules.set_enabled(session, name, enabled, now=host.clock.now())
-        found = _known(session, name)
-    return _view(found, None, host.clock.now()), changed
+        return _known(session, name), changed
 
 
 def run(host: Host, name: ScheduleName, *, by: str) -> list[Job]:
@@ -93,6 +92,11 @@ def run(host: Host, name: ScheduleName, *, by: str) -> list[Job]:
         made = queue.enqueue(session, host, found, host.clock.now(), by=by)
     queue.ring(host, made)
     return made
+
+
+def next_of(schedule: Schedule) -> str | None:
+    """As it is told."""
+    return instant(schedule.next_fire)
 
 
 def _known(session: Session, name: ScheduleName) -> Schedule:

@@ -55,6 +55,10 @@ def test_a_schedule_is_added_once_and_another_of_its_name_is_refused(person: Per
         ran = person.hive(*words, "--catch-up", "skip", "--", "update-base")
         assert (ran.exit_code, ran.out) == (0, "")
         assert said in ran.tail
+    person.does("schedule", "disable", "nightly")
+    ran = person.hive(*words, "--catch-up", "skip", "--", "update-base")
+    assert "disabled: `hive schedule enable nightly`" in ran.tail
+    person.does("schedule", "enable", "nightly")
     ran = person.hive(*words, "--", "sweep")
     refused(ran, 2, "schedule-exists", "`hive schedule remove nightly`")
     found = schedules(person)["nightly"]
