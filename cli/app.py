@@ -20,6 +20,7 @@ from cli import (
     plan,
     power,
     proposals,
+    schedules,
     serve,
     sweep,
 )
@@ -55,6 +56,7 @@ app.command()(agents.kept)
 app.add_typer(agents.app, name="agent")
 app.command()(jobs.jobs)
 app.add_typer(jobs.app, name="job")
+app.add_typer(schedules.app, name="schedule")
 app.command()(jobs.retry)
 app.command()(jobs.cancel)
 app.command()(jobs.wait)

@@ -97,7 +97,7 @@ def rebuild(
     with connected() as host:
         asked = lifecycle.Asked(requester(), None, where)
         found = lifecycle.rebuild_all(host, asked, restarts=chosen)
-        _follow_all(host, found, detach=detach, as_json=as_json)
+        follow_all(host, found, detach=detach, as_json=as_json)
 
 
 def destroy(
@@ -147,7 +147,7 @@ def update_base(
         job, _ = lifecycle.update_base(host, lifecycle.Asked(requester(), key, where))
         follow(host, job, detach=detach, as_json=as_json)
         if not detach:
-            _follow_all(host, jobs.children(host, job.id), detach=False, as_json=False)
+            follow_all(host, jobs.children(host, job.id), detach=False, as_json=False)
 
 
 def submitted(
@@ -195,7 +195,7 @@ def _purge(
     submitted(name, lifecycle.purge, key, node, detach=detach, as_json=as_json)
 
 
-def _follow_all(host: Host, found: list[Job], *, detach: bool, as_json: bool) -> None:
+def follow_all(host: Host, found: list[Job], *, detach: bool, as_json: bool) -> None:
     """Each to its end; the first that ended badly decides the exit, after all had their turn."""
     left: typer.Exit | None = None
     for job in found:

@@ -47,7 +47,7 @@ def maintenance(
         bool, typer.Option("--once", help="Every chore once, then leave: for timers.")
     ] = False,
 ) -> None:
-    """Rescue, ring again, trace verdicts and prune, until a signal ends it."""
+    """Rescue, ring again, trace verdicts and fire schedules, until a signal ends it."""
     _speak()
     with connected() as host:
         from workers.maintenance import Maintenance, chores_of

@@ -17,6 +17,7 @@ from cli.boundary import ENDED_BADLY, EXIT, INTERRUPTED
 from hive.errors import Fault, Refused, Transient
 from hive.service.fleet import NodeView, WorkerView, event_as_json
 from hive.service.inbox import message_as_json
+from hive.service.schedules import ScheduleView
 from hive.service.views import AgentView, JobView
 
 WIDTH: Final = 92
@@ -60,6 +61,7 @@ The keys stay. Instants are in UTC; what is not known is `null`.
 | a node | {node} |
 | an event | {event} |
 | a message | {message} |
+| a schedule | {schedule} |
 | a finding of the doctor | `name`, `verdict`, `message`, `hint` |
 
 ## Commands
@@ -90,6 +92,7 @@ def cli_page() -> str:
         node=_keys(NodeView.as_json),
         event=_keys(event_as_json),
         message=_keys(message_as_json),
+        schedule=_keys(ScheduleView.as_json),
         commands="\n".join(_section(words) for words in commands()),
     )
 

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -31,7 +30,7 @@ from hive.domain.names import NodeName
 from hive.queue.bell import Bell, Silence
 from hive.queue.clock import DatabaseClock
 from hive.queue.host import Host
-from hive.queue.recipes import recipe_of
+from hive.queue.recipes import Recipes
 from hive.service.finding import Subject
 from hive.settings import Settings
 from hive.sim.install import folder, install
@@ -102,7 +101,7 @@ def host(settings: Settings, env: Mapping[str, str], database: Database) -> Host
         policy=policy,
         disks=(settings.state_dir, store_of(settings)),
         bell=_bell(settings),
-        recipe=partial(recipe_of, database, policy, defaults, clock),
+        recipe=Recipes(database, clock, policy, defaults, settings.inbox_kept).of,
         world=world,
     )
 

@@ -30,7 +30,7 @@ from hive.store.session import open_database
 from tests import drill
 from tests.acceptance.killing import FORKS
 from tests.drill import Tally, a_drill, folder_of, opened
-from tests.pretend import environment
+from tests.pretend import environment, nothing_by_the_clock
 
 FORKS.set_forkserver_preload(
     ["pytest", "cli.app", "cli.live", "cli.follow", "cli.serve", "alembic.command",
@@ -248,13 +248,17 @@ def become(env: dict[str, str], files: tuple[str, str], words: list[str]) -> Non
 
 @contextmanager
 def a_fleet(folder: Path, **more: str) -> Iterator[Fleet]:
-    """Nothing runs yet. `more` is environment; a database of its own is migrated."""
+    """Nothing runs yet. `more` is environment; a database of its own is migrated.
+
+    Jobs are those of the test alone: the clock asks for none.
+    """
     env = environment(folder / "state", **more)
     if "HIVE_DATABASE_URL" in env:
         database = open_database(env["HIVE_DATABASE_URL"])
         migrate.upgrade(database)
         database.dispose()
     with opened(env) as (host, _):
+        nothing_by_the_clock(host.database)
         fleet = Fleet(folder, env, host)
         try:
             yield fleet

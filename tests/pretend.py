@@ -25,7 +25,8 @@ from hive.queue.host import Host
 from hive.settings import Settings
 from hive.sim.stop import stop_all
 from hive.steps.step import Differs, Holds, Step, name_of
-from hive.store.session import open_database
+from hive.store import schedules
+from hive.store.session import Database, open_database
 
 ALICE, BOB = AgentName("alice"), AgentName("bob")
 PATH = os.environ["PATH"]
@@ -189,6 +190,13 @@ def a_pretend_host(folder: Path, **settings: str) -> Iterator[Pretend]:
         yield pretend
     finally:
         pretend.close()
+
+
+def nothing_by_the_clock(database: Database) -> None:
+    """No schedule fires unless a test wants it."""
+    with database.write() as session:
+        for schedule in schedules.listed(session):
+            schedules.remove(session, schedule.name)
 
 
 def a_base(folder: Path, flake: str | None = None) -> str:

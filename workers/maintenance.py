@@ -14,9 +14,9 @@ from hive.errors import HiveError
 from hive.queue.crashes import CrashWatch
 from hive.queue.disks import Disks
 from hive.queue.host import Host
-from hive.queue.prune import Prune
 from hive.queue.rescue import Rescue, forget_dead
 from hive.queue.ring import RingAgain
+from hive.queue.schedules import Schedules
 from hive.queue.traces import Traces
 
 TURN: Final = timedelta(milliseconds=500)
@@ -45,12 +45,8 @@ def chores_of(host: Host) -> tuple[Chore, ...]:
         Chore("traces", Traces(host).run_once, timedelta(seconds=2)),
         Chore("disks", Disks(host).run_once, timedelta(minutes=1)),
         Chore("workers", lambda now: Tally(forgotten=forget_dead(host, now)), timedelta(minutes=1)),
-        Chore("prune", _prune(host).run_once, timedelta(hours=1)),
+        Chore("schedules", Schedules(host).run_once, timedelta(seconds=1)),
     )
-
-
-def _prune(host: Host) -> Prune:
-    return Prune(host.database, messages_kept=host.inbox_kept)
 
 
 class Maintenance:

@@ -14,6 +14,7 @@ class Tally:
     forgotten: int = 0  #: events, messages, rows of workers, jobs that changed nothing
     told: int = 0  #: what somebody must know
     crashed: int = 0  #: containers that went down by themselves
+    fired: int = 0  #: fires of schedules
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))

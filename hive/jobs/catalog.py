@@ -21,6 +21,7 @@ from hive.jobs.apply import Apply, Rollback
 from hive.jobs.destroy import Destroy, Purge
 from hive.jobs.limit import Limit
 from hive.jobs.power import Restart, Start, Stop
+from hive.jobs.prune import Prune
 from hive.jobs.rebuild import Rebuild
 from hive.jobs.recipe import Recipe
 from hive.jobs.reconcile import Reconcile
@@ -28,13 +29,14 @@ from hive.jobs.spawn import Spawn
 from hive.jobs.tidy import Tidy
 from hive.jobs.update_base import UpdateBase
 from hive.steps.gate import Approved
+from hive.steps.pruned import Past
 from hive.steps.running import Restarts
 
 KINDS: Final = tuple(
     kind.kind
     for kind in (
         Spawn, Apply, Rebuild, Rollback, Start, Stop, Restart, Limit, Destroy, Purge, UpdateBase,
-        Adopt, Reconcile, Tidy,
+        Adopt, Reconcile, Tidy, Prune,
     )
 )  # fmt: skip
 OUTRANK: Final = frozenset(one.kind for one in (Start, Stop, Restart, Destroy, Purge))
@@ -60,6 +62,8 @@ class Known:
     """A job of the agent waits at its gate."""
     failed_on: frozenset[tuple[AgentName, str]] = frozenset()
     """Agents that could not be rebuilt on a base, with the URL of that."""
+    past: Past | None = None
+    """What there is to prune."""
 
 
 def recipe(
@@ -108,6 +112,8 @@ def _without_row(job: Job, known: Known) -> Recipe | None:
             return Reconcile(known.roster or Roster(job.node, job.created_at), known.settings)
         case Tidy.kind if job.agent is not None:
             return Tidy(job.agent, known.kept, known.waits)
+        case Prune.kind if known.past is not None:
+            return Prune(known.past, job.created_at)
         case _:
             return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hive.domain.job import NewJob
 from hive.domain.names import NodeName
 from hive.jobs.catalog import base_lock, unique_key
+from hive.jobs.prune import Prune
 from hive.jobs.reconcile import Reconcile
 from hive.jobs.update_base import UpdateBase
 
@@ -17,6 +18,11 @@ def sweep(node: NodeName, *, by: str, key: str | None = None) -> NewJob:
 def update_base(node: NodeName, *, by: str, key: str | None = None) -> NewJob:
     """The base is looked at anew, and each agent of the node is rebuilt on it."""
     return _new(UpdateBase.kind, node, base_lock(node), by, key)
+
+
+def prune(node: NodeName, *, by: str, key: str | None = None) -> NewJob:
+    """What is old in the database goes; the database is one, whichever node does it."""
+    return _new(Prune.kind, node, f"{Prune.kind}:{node}", by, key)
 
 
 def _new(kind: str, node: NodeName, lock: str, by: str, key: str | None) -> NewJob:

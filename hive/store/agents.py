@@ -58,6 +58,11 @@ def listed(session: Session, node: NodeName | None = None) -> list[Agent]:
     ]
 
 
+def nodes(session: Session) -> set[NodeName]:
+    """Where agents are, or were before they were destroyed."""
+    return {NodeName(node) for node in session.scalars(select(C.node).distinct())}
+
+
 def change(
     session: Session,
     node: NodeName,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,6 +95,13 @@ class Database:
                 act(session)
 
     @contextmanager
+    def trial(self) -> Iterator[Session]:
+        """As `write`, but nothing of it stays: to see what it would change."""
+        with suppress(_Undone), self.write() as session:
+            yield session
+            raise _Undone
+
+    @contextmanager
     def progress(self) -> Iterator[Session]:
         """One transaction that a power cut, but no kill, may undo: for steps and log lines."""
         with self._door("progress") as engine, engine.begin() as connection:
@@ -126,6 +133,10 @@ class Database:
             yield self.modes[mode]
         except (SQLAlchemyError, sqlite3.Error) as error:
             raise ours(error, self.engine.url, reading=mode == "read") from error
+
+
+class _Undone(Exception):
+    pass
 
 
 class Changes:

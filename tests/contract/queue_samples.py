@@ -39,11 +39,21 @@ from hive.queue.work import work_off
 from hive.steps.container import Defined, ProfileSet
 from hive.steps.gate import Approved
 from hive.steps.step import Differs, Finding, Holds, Step
-from hive.store import agents, claims, events, jobs, migrate, moves, steps, verdicts, workers
+from hive.store import (
+    agents,
+    claims,
+    events,
+    jobs,
+    migrate,
+    moves,
+    steps,
+    verdicts,
+    workers,
+)
 from hive.store.session import Database, Session
 from hive.testing import FakeClock
 from tests.contract.store_samples import instant
-from tests.pretend import ALICE, Pretend, a_pretend_host
+from tests.pretend import ALICE, Pretend, a_pretend_host, nothing_by_the_clock
 
 SOON: Final = timedelta(seconds=30)
 OFTEN: Final = timedelta(milliseconds=5)
@@ -331,6 +341,7 @@ def a_bench(folder: Path, **settings: str) -> Iterator[Bench]:
         logging.getLogger(name).disabled = False
     with a_pretend_host(folder, **settings) as pretend:
         migrate.upgrade(pretend.host.database)
+        nothing_by_the_clock(pretend.host.database)
         bell = Rung()
 
         def recipe(job: Job) -> Recipe:

@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -25,7 +24,6 @@ from typing_extensions import override
 from hive.domain.job import ENDED, Job, JobState
 from hive.queue.drive import drive, find
 from hive.queue.host import Host
-from hive.queue.recipes import recipe_of
 from hive.queue.submit import cancel, submit
 from hive.service import agents as agents_service
 from hive.sim.stop import stop_all
@@ -95,9 +93,8 @@ def victim(state: Path, kind: str, number: int, phase: Phase) -> None:
 def live(host: Host, kind: str) -> None:
     """From the submit to the end, or on from wherever it is. What it waits for comes at once."""
     if kind == SPAWN:
-        spawning = replace(
-            host, recipe=partial(recipe_of, host.database, host.policy, host.defaults, host.clock)
-        )
+        recipes = Recipes(host.database, host.clock, host.policy, host.defaults)
+        spawning = replace(host, recipe=recipes.of)
         drive(spawning, agents_service.spawn(spawning, ALICE, requested_by="t", key="k")[0].id)
         return
     host = replace(host, clock=Hasty(host.clock.now()))

@@ -9,8 +9,8 @@ from sqlalchemy import Table, insert, select
 
 from hive.domain.job import FAIL, FINISH, Job, JobId, StepRecord, StepState
 from hive.domain.names import AgentName, NodeName
-from hive.queue.prune import KEPT, LAST, Prune
-from hive.store import events, logs, moves, prune, steps
+from hive.queue.prune import IDLE_KEPT, KEPT, LAST, OldRows, Prune
+from hive.store import events, jobs, logs, moves, prune, steps
 from hive.store.logs import NewLine
 from hive.store.session import Database, Session
 from hive.store.tables import LogCutRow
@@ -163,6 +163,86 @@ def test_many_that_prune_at_once_leave_what_one_leaves(database: Database) -> No
     while stripped(database, last=2):
         pass
     assert [left_of(database, job) for job in ended] == [NOTHING] * 4 + [ALL] * 2
+
+
+def an_idle_job(session: Session, at: datetime = LONG_AGO, **overrides: object) -> Job:
+    """That changed nothing, unless the overrides say so."""
+    said = {"changed": overrides.pop("changed", 0), "looked_at": 3}
+    new = {"kind": "reconcile", "agent": None, "lock": "reconcile:here", **overrides}
+    job = a_running_job(session, **new)  # type: ignore[arg-type]  # a test knows its fields
+    steps.record(session, job.id, 1, BUILT, started_at=at)
+    logs.append(session, [NewLine(job.id, 1, "Built", "stdout", at, "a line")])
+    return moves.make(session, job.id, FINISH, now=at, attempt=1, result=said)
+
+
+def forgotten(database: Database, limit: int = 100) -> list[JobId]:
+    """Those of which not even the row is left."""
+    with database.write() as session:
+        before = {job.id for job in jobs.listed(session, limit=1000)}
+        count = prune.forget_idle(session, before=NOW - IDLE_KEPT, limit=limit)
+        gone = before - {job.id for job in jobs.listed(session, limit=1000)}
+    assert len(gone) == count
+    return sorted(gone)
+
+
+def test_a_sweep_or_a_prune_that_changed_nothing_goes_with_all_it_had(database: Database) -> None:
+    with database.write() as session:
+        idle = [an_idle_job(session, kind=kind).id for kind in ("reconcile", "prune")]
+    assert forgotten(database) == idle
+    assert [left_of(database, job) for job in idle] == [NOTHING, NOTHING]
+    assert forgotten(database) == []
+    with database.read() as session:
+        assert jobs.highest(session) == idle[-1], "its number is given to no other"
+
+
+def test_one_that_changed_something_or_ended_lately_or_is_of_another_kind_stays(
+    database: Database,
+) -> None:
+    with database.write() as session:
+        an_idle_job(session, changed=1)
+        an_idle_job(session, changed=None)
+        an_idle_job(session, at=NOW - IDLE_KEPT)
+        an_idle_job(session, kind="update-base")
+        an_idle_job(session, kind="apply", changed={"packages": ["a"]})
+        an_ended_job(session, kind="prune")
+        failed = a_running_job(session, kind="reconcile")
+        moves.make(session, failed.id, FAIL, now=LONG_AGO, attempt=1, result={"changed": 0})
+        a_job(session, kind="reconcile")
+    assert forgotten(database) == []
+
+
+def test_one_that_another_job_names_or_a_key_was_given_to_stays(database: Database) -> None:
+    with database.write() as session:
+        parent, newer = an_idle_job(session), an_idle_job(session)
+        an_idle_job(session, idempotency_key="timer-1")
+        a_job(session, parent_id=parent.id)
+        named = a_running_job(session, lock="base:here", worker="w2")
+        moves.make(session, named.id, FAIL, now=NOW, attempt=1, superseded_by=newer.id)
+    assert forgotten(database) == []
+
+
+def test_they_go_some_at_a_time_the_oldest_first(database: Database) -> None:
+    with database.write() as session:
+        ages = [LONG_AGO - timedelta(days=days) for days in (1, 3, 2)]
+        idle = [an_idle_job(session, at=at).id for at in ages]
+    assert forgotten(database, limit=2) == [idle[1], idle[2]]
+    assert forgotten(database, limit=2) == [idle[0]]
+
+
+def test_a_look_says_what_would_go_and_takes_nothing(database: Database) -> None:
+    with database.write() as session:
+        job, idle = an_ended_job(session), an_idle_job(session)
+        old = [an_ended_job(session, agent=BOB) for _ in range(LAST + 1)]
+    past = OldRows(Prune(database))
+    due = past.due(NOW)
+    assert due == past.due(NOW) > 2
+    assert [left_of(database, one.id) for one in (job, old[0])] == [ALL, ALL]
+    assert found(database, idle.id) == idle
+    turns: list[int] = []
+    past.take_away(NOW, between=lambda: turns.append(1))
+    assert past.taken > due, "a look is only as long as it must be"
+    assert (past.due(NOW), len(turns)) == (0, 1)
+    assert left_of(database, old[0].id) == NOTHING
 
 
 def test_the_chore_keeps_thirty_days_and_the_last_twenty(database: Database) -> None:

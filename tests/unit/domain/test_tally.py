@@ -12,13 +12,14 @@ def test_nothing_is_nothing() -> None:
 
 
 def test_each_kind_is_added_for_itself() -> None:
-    one = Tally(rescued=1, rung=2, traced=3, pruned=4, forgotten=5)
-    assert one + one == Tally(rescued=2, rung=4, traced=6, pruned=8, forgotten=10)
-    assert one + Tally(rung=1) == Tally(rescued=1, rung=3, traced=3, pruned=4, forgotten=5)
+    one = Tally(rescued=1, rung=2, traced=3, pruned=4, forgotten=5, fired=6)
+    assert one + one == Tally(rescued=2, rung=4, traced=6, pruned=8, forgotten=10, fired=12)
+    more = Tally(rescued=1, rung=3, traced=3, pruned=4, forgotten=5, fired=6)
+    assert one + Tally(rung=1) == more
 
 
 def test_it_is_told_by_keys_that_stay() -> None:
     assert Tally(rung=2).as_dict() == {
         "rescued": 0, "rung": 2, "traced": 0, "pruned": 0, "forgotten": 0,
-        "told": 0, "crashed": 0,
+        "told": 0, "crashed": 0, "fired": 0,
     }  # fmt: skip

@@ -21,6 +21,7 @@ from hive.jobs.apply import Apply, Rollback
 from hive.jobs.destroy import Destroy, Purge
 from hive.jobs.limit import Limit
 from hive.jobs.power import Restart, Start, Stop
+from hive.jobs.prune import Prune
 from hive.jobs.rebuild import Rebuild
 from hive.jobs.recipe import Aftermath, Recipe, firm_at, switch_at
 from hive.jobs.spawn import Spawn
@@ -32,6 +33,7 @@ from hive.steps.deploy import Deployed, Reverted
 from hive.steps.gate import Approved
 from hive.steps.gone import Erased, Forgotten
 from hive.steps.meta import CandidatePinned
+from hive.steps.pruned import Past
 from hive.steps.running import Ready, Restarted, Restarts, Running
 from hive.steps.step import name_of
 from hive.steps.tags import APPROVED, BUILDING, PROPOSAL, ProposalPinned, Tagged
@@ -43,6 +45,8 @@ NOW = datetime(2031, 4, 5, tzinfo=UTC)
 SETTINGS = AgentSettings(health=Health.PORT, privileged=True, cpu_quota=75, model="opus")
 OVERRIDES = (("HIVE_MODEL", "opus"),)
 NOWHERE = cast(World, None)  # these answers are the same everywhere
+
+NOTHING_OLD = cast(Past, "nothing")  # no step is run here
 
 BUILD = ["CandidatePinned", "Built"]
 SWITCH = ["Defined", "ProfileSet", "Limited", "Running", "Ready", "Deployed"]
@@ -72,7 +76,9 @@ def of(
     builds_first: bool = True,
     **overrides: object,
 ) -> Recipe:
-    return catalog.recipe(a_job(kind, **overrides), an_agent(desired), builds_first=builds_first)
+    job, agent = a_job(kind, **overrides), an_agent(desired)
+    known = catalog.Known(past=NOTHING_OLD)
+    return catalog.recipe(job, agent, builds_first=builds_first, known=known)
 
 
 def names(recipe: Recipe) -> list[str]:
@@ -278,8 +284,11 @@ def test_a_destroy_is_the_last_of_its_agent_and_a_purge_forgets_it() -> None:
 CLASSES: dict[str, type] = {
     "spawn": Spawn, "apply": Apply, "rebuild": Rebuild, "rollback": Rollback, "start": Start,
     "stop": Stop, "restart": Restart, "limit": Limit, "destroy": Destroy, "purge": Purge,
-    "update-base": UpdateBase,
+    "update-base": UpdateBase, "prune": Prune,
 }  # fmt: skip
+
+
+OF_NODE = ("update-base", "prune")
 
 
 def test_every_kind_of_the_catalog_has_a_recipe_of_its_own() -> None:
@@ -289,7 +298,7 @@ def test_every_kind_of_the_catalog_has_a_recipe_of_its_own() -> None:
         recipe = proposing(kind)
         assert type(recipe) is CLASSES[kind]
         assert recipe.kind == kind
-        assert recipe.agent == (None if kind == "update-base" else ALICE)
+        assert recipe.agent == (None if kind in OF_NODE else ALICE)
         assert recipe.plan()
 
 
@@ -303,7 +312,7 @@ def test_a_kind_that_nobody_knows_is_a_fault() -> None:
         of("dance")
 
 
-@pytest.mark.parametrize("kind", [kind for kind in CLASSES if kind != "update-base"])
+@pytest.mark.parametrize("kind", [kind for kind in CLASSES if kind not in OF_NODE])
 def test_an_agent_that_has_no_row_is_a_fault(kind: str) -> None:
     with pytest.raises(Fault, match="no row: alice"):
         catalog.recipe(a_job(kind, ask={"rev": REV}), None)
