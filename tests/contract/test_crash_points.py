@@ -24,6 +24,7 @@ from typing_extensions import override
 from hive.domain.job import ENDED, Job, JobState
 from hive.queue.drive import drive, find
 from hive.queue.host import Host
+from hive.queue.recipes import Recipes
 from hive.queue.submit import cancel, submit
 from hive.service import agents as agents_service
 from hive.sim.stop import stop_all

@@ -53,16 +53,16 @@ PROBE: Final = """
 exec 2>&1
 nix() { timeout 120 nix --extra-experimental-features 'nix-command flakes' "$@"; }
 nix build --option sandbox false --option build-users-group '' --option substituters '' \\
-    --out-link /root/probe --impure --expr '
+    --out-link /srv/probe --impure --expr '
         let base = (builtins.getFlake "git+file:///srv/base").nixosConfigurations.agent-base;
         in (base.extendModules { modules = []; }).config.system.build.toplevel'
-nixos-container create probe --system-path "$(readlink -f /root/probe)"
+nixos-container create probe --system-path "$(readlink -f /srv/probe)"
 echo PRIVATE_USERS=pick >>/etc/nixos-containers/probe.conf
 sed -i -e '/^PRIVATE_NETWORK=/d' -e '/_ADDRESS=/d' /etc/nixos-containers/probe.conf
 timeout 60 systemctl start container@probe || { journalctl -n 20 -u container@probe; exit 1; }
 timeout 60 systemctl stop container@probe
 timeout 60 nixos-container destroy probe
-rm /root/probe
+rm /srv/probe
 """
 
 #: A host that never had an agent; nix keeps what it built.
