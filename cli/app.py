@@ -20,6 +20,7 @@ from cli import (
     power,
     proposals,
     serve,
+    status,
 )
 from cli.boundary import INTERRUPTED, complain, say
 
@@ -47,6 +48,8 @@ app.command()(power.purge)
 app.command("update-base")(power.update_base)
 app.command()(adopt.adopt)
 app.add_typer(plan.app, name="plan")
+app.command()(status.status)
+app.command()(status.top)
 app.command()(agents.agents)
 app.command()(agents.kept)
 app.add_typer(agents.app, name="agent")
