@@ -73,7 +73,7 @@ class _Picture:
 
     def _title(self) -> Text:
         if self._trouble is not None:
-            said = f"hive: {self._trouble.message} [{self._trouble.code}]"
+            said = f"hive cannot look [{self._trouble.code}]: {self._trouble.message}"
             return _line(said, style="bold red")
         at = self._now.at.astimezone().strftime("%H:%M:%S")
         return _line(f"hive {at}  jobs: {words.counted(self._now)}  (q leaves)", style="bold")

@@ -27,7 +27,8 @@ from hive.store.tables import AgentRow, EventRow
 
 EVENTS: Final = cast(Table, EventRow.__table__)
 C: Final = EVENTS.c
-A: Final = cast(Table, AgentRow.__table__).c
+AGENTS: Final = cast(Table, AgentRow.__table__)
+A: Final = AGENTS.c
 READ: Final = tuple(C[field.name] for field in fields(Event))
 WRITING: Final = 0x68697666  #: an advisory lock of PostgreSQL: "hivf"
 
@@ -78,7 +79,7 @@ def last(session: Session) -> int:
 def last_of_agents(session: Session) -> list[Event]:
     """The newest event of each agent that has a row and any event, by one query for all."""
     newest = select(func.max(C.seq)).where(C.node == A.node, C.agent == A.name)
-    of_each = select(newest.scalar_subquery())
+    of_each = select(newest.correlate(AGENTS).scalar_subquery()).select_from(AGENTS)
     return _events(session, select(*READ).where(C.seq.in_(of_each)))
 
 
