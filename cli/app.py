@@ -16,6 +16,7 @@ from cli import (
     fleet,
     jobs,
     lifecycle,
+    notify,
     plan,
     power,
     proposals,
@@ -60,6 +61,7 @@ app.command()(jobs.cancel)
 app.command()(jobs.wait)
 app.command()(jobs.logs)
 app.command()(fleet.events)
+app.add_typer(notify.app, name="notify")
 app.command()(fleet.workers)
 app.command()(fleet.pause)
 app.command()(fleet.resume)

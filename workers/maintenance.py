@@ -12,6 +12,7 @@ from typing import Final
 from hive.domain.tally import Tally
 from hive.errors import HiveError
 from hive.queue.host import Host
+from hive.queue.notify import Notify
 from hive.queue.prune import Prune
 from hive.queue.rescue import Rescue, forget_dead
 from hive.queue.ring import RingAgain
@@ -40,6 +41,7 @@ def chores_of(host: Host) -> tuple[Chore, ...]:
         rescue_of(host),
         Chore("ring", ring.run_once, timedelta(seconds=5)),
         Chore("traces", Traces(host).run_once, timedelta(seconds=2)),
+        Chore("notify", Notify(host).run_once, timedelta(seconds=1)),
         Chore("workers", lambda now: Tally(forgotten=forget_dead(host, now)), timedelta(minutes=1)),
         Chore("prune", Prune(host.database).run_once, timedelta(hours=1)),
     )

@@ -158,6 +158,7 @@ def make_notifiers() -> None:
     op.create_table(
         "notifiers",
         words("name"),
+        words("node"),
         document("kinds"),
         document("command", nullable=True),
         words("url", nullable=True),

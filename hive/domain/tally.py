@@ -12,6 +12,7 @@ class Tally:
     traced: int = 0  #: verdicts whose traces on the host were made
     pruned: int = 0  #: jobs, of which only the row is left
     forgotten: int = 0  #: events, rows of workers, jobs that changed nothing
+    notified: int = 0  #: calls of notifiers, that were queued
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))

@@ -12,11 +12,13 @@ from hive.domain.approval import Seen
 from hive.domain.job import Job
 from hive.domain.meta import Base
 from hive.domain.names import AgentName, NodeName, Rev
-from hive.errors import Fault
+from hive.domain.notifier import TEST, Notifier
+from hive.errors import Fault, NotFound, Refused
 from hive.jobs.adopt import Adopt
 from hive.jobs.apply import Apply, Rollback
 from hive.jobs.destroy import Destroy, Purge
 from hive.jobs.limit import Limit
+from hive.jobs.notify import Notify
 from hive.jobs.power import Restart, Start, Stop
 from hive.jobs.rebuild import Rebuild
 from hive.jobs.recipe import Recipe
@@ -29,7 +31,7 @@ KINDS: Final = tuple(
     kind.kind
     for kind in (
         Spawn, Apply, Rebuild, Rollback, Start, Stop, Restart, Limit, Destroy, Purge, UpdateBase,
-        Adopt,
+        Adopt, Notify,
     )
 )  # fmt: skip
 OUTRANK: Final = frozenset(one.kind for one in (Start, Stop, Restart, Destroy, Purge))
@@ -40,12 +42,16 @@ PROPOSING: Final = frozenset({Apply.kind, Rollback.kind})
 """Kinds that deploy a commit of their own, and leave a trail of tags."""
 
 
-def recipe(job: Job, agent: Agent | None, *, builds_first: bool = True) -> Recipe:
-    """The recipe of a job, with what the database knows of its agent handed in."""
+def recipe(
+    job: Job, agent: Agent | None, notifier: Notifier | None = None, *, builds_first: bool = True
+) -> Recipe:
+    """The recipe of a job, with what the database knows of its agent or notifier handed in."""
     if job.kind == UpdateBase.kind:
         return UpdateBase(job.id)
     if job.kind == Adopt.kind:
         return _adopt(job)
+    if job.kind == Notify.kind:
+        return _notify(job, notifier)
     if agent is None:
         raise Fault(f"job {job.id} is about an agent that has no row: {job.agent}")
     restarts = Restarts(job.ask.get("restart", Restarts.AUTO))
@@ -107,6 +113,22 @@ def _adopt(job: Job) -> Adopt:
     """What was found when it was asked for."""
     agents, kept = (tuple(map(AgentName, job.ask[key])) for key in ("agents", "kept"))
     return Adopt(job.node, job.id, agents, kept, AgentSettings.from_json(job.ask["settings"]))
+
+
+def _notify(job: Job, notifier: Notifier | None) -> Notify:
+    """Whoever was removed or switched off meanwhile is not called; a test calls all the same."""
+    name, event = job.ask["notifier"], job.ask["event"]
+    if notifier is None:
+        raise NotFound(
+            f"there is no notifier {name}", code="no-such-notifier", hint="see `hive notify list`"
+        )
+    if not notifier.enabled and event["kind"] != TEST:
+        raise Refused(
+            f"the notifier {name} is switched off",
+            code="notifier-off",
+            hint=f"hive notify enable {name}",
+        )
+    return Notify(notifier, job.id, event)
 
 
 def _digest(settings: AgentSettings) -> str:

@@ -347,6 +347,7 @@ class NotifierRow(Base):
     __tablename__ = "notifiers"
 
     name: Mapped[str] = mapped_column(primary_key=True)
+    node: Mapped[str]  #: the host that calls
     kinds: Mapped[list[str]]
     command: Mapped[list[str] | None]
     url: Mapped[str | None]
