@@ -283,7 +283,7 @@ CLASSES: dict[str, type] = {
 
 
 def test_every_kind_of_the_catalog_has_a_recipe_of_its_own() -> None:
-    assert set(catalog.KINDS) == {*CLASSES, "adopt"}, "which has a suite of its own"
+    assert set(catalog.KINDS) == {*CLASSES, "adopt", "notify"}, "which have suites of their own"
     for kind in CLASSES:
         recipe = proposing(kind)
         assert type(recipe) is CLASSES[kind]
