@@ -34,12 +34,13 @@ class Notify:
 
     def run_once(self, now: datetime) -> Tally:
         with self.host.database.read() as session:
-            newest = events.last(session)
-            found = [one for one in notifiers.listed(session) if self._is_due(one, newest)]
-        return Tally(notified=sum(self._caught_up(one, now) for one in found))
+            ours = [one for one in notifiers.listed(session) if self._is_ours(one)]
+            newest = events.last(session) if ours else 0
+        behind = [one for one in ours if one.after_seq < newest]
+        return Tally(notified=sum(self._caught_up(one, now) for one in behind))
 
-    def _is_due(self, one: Notifier, newest: int) -> bool:
-        return one.enabled and one.node == self.host.node and one.after_seq < newest
+    def _is_ours(self, notifier: Notifier) -> bool:
+        return notifier.enabled and notifier.node == self.host.node
 
     def _caught_up(self, notifier: Notifier, now: datetime) -> int:
         """How many calls were queued: what nobody wants to hear of is passed over at once."""

@@ -519,7 +519,7 @@ def test_each_chore_comes_again_when_its_time_has_come(bench: Bench) -> None:
 def test_every_worker_rescues(bench: Bench) -> None:
     assert rescue_of(bench.host).name == "rescue"
     names = [one.name for one in chores_of(bench.host)]
-    assert names == ["rescue", "ring", "traces", "workers", "prune"]
+    assert names == ["rescue", "ring", "traces", "notify", "workers", "prune"]
 
 
 def test_prune_goes_on_until_there_is_nothing_more(stored: Bench) -> None:
