@@ -34,6 +34,8 @@ COLUMNS: Final = {
     "NOTE": 0,
 }  # fmt: skip
 """What is shown, and from which width of the terminal on."""
+SHRINK: Final = frozenset({"JOB", "LAST EVENT", "NOTE"})
+"""Columns that are cut where the terminal is too narrow for all."""
 AROUND: Final = 5
 """Lines of the screen that tell of no agent."""
 LEAVING: Final = (signal.SIGTERM, signal.SIGHUP)
@@ -93,7 +95,7 @@ class _Picture:
         table = Table(box=None, pad_edge=False, expand=False, header_style="dim")
         names = [name for name, least in COLUMNS.items() if width >= least]
         for name in names:
-            table.add_column(name, no_wrap=True, overflow="ellipsis")
+            table.add_column(name, no_wrap=name not in SHRINK, overflow="ellipsis")
         for one in ordered[:fit]:
             cells = self._cells(one)
             table.add_row(*(_line(cells[name]) for name in names), style=_style(one))

@@ -43,7 +43,7 @@ PROPOSING: Final = frozenset({Apply.kind, Rollback.kind})
 
 
 def recipe(
-    job: Job, agent: Agent | None, notifier: Notifier | None = None, *, builds_first: bool = True
+    job: Job, agent: Agent | None, *, notifier: Notifier | None = None, builds_first: bool = True
 ) -> Recipe:
     """The recipe of a job, with what the database knows of its agent or notifier handed in."""
     if job.kind == UpdateBase.kind:

@@ -20,4 +20,4 @@ def recipe_of(database: Database, policy: Policy, job: Job) -> Recipe:
     if job.kind == Notify.kind:
         with database.read() as session:
             notifier = notifiers.find(session, job.ask["notifier"])
-    return catalog.recipe(job, agent, notifier, builds_first=policy.builds_first)
+    return catalog.recipe(job, agent, notifier=notifier, builds_first=policy.builds_first)

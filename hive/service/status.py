@@ -79,7 +79,7 @@ class AgentStatus:
     def attention(self) -> tuple[str, ...]:
         """Why somebody should look at it; nothing where all is as it should be."""
         said = (
-            (self.agent.failed_at is not None, f"given up at {instant(self.agent.failed_at)}"),
+            (self.agent.failed_at is not None, f"given up at {_minute(self.agent.failed_at)}"),
             (self._waits, "waits for approval"),
             (self.unit is not None and self.unit.is_failed, "its container failed"),
             (self._is_down, "is down"),
@@ -131,6 +131,10 @@ class Status:
             "nodes": [node.as_json() for node in self.nodes],
             "jobs": {state.value: self.jobs[state] for state in FIRST},
         }
+
+
+def _minute(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M}" if at else ""
 
 
 def _event(event: Event) -> dict[str, Any]:

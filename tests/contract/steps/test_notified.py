@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from typing_extensions import override
 
+from hive.adapters.files import Files
 from hive.domain.job import JobId
 from hive.domain.names import NodeName
 from hive.domain.notifier import Notifier, NotifierName
@@ -62,6 +64,24 @@ def test_told_twice_is_heard_twice_and_no_harm(pretend: Pretend) -> None:
     step.apply(pretend.world())
     step.apply(pretend.world())
     assert pretend.holds(step)
+
+
+class Killed(Files):
+    """Whoever writes here is killed right before."""
+
+    @override
+    def write(self, path: Path, text: str, *, mode: int = 0o644) -> None:
+        raise KeyboardInterrupt
+
+
+def test_who_is_killed_between_the_call_and_its_mark_calls_again(pretend: Pretend) -> None:
+    step = by_command(pretend, hearing(pretend))
+    pretend.changes["files"] = Killed()
+    with pytest.raises(KeyboardInterrupt):
+        pretend.run(step)
+    pretend.changes.clear()
+    assert pretend.run(step).applied == ["Notified"]
+    assert len(calls(pretend)) == 2
 
 
 def test_another_job_of_the_same_number_is_another_call(pretend: Pretend) -> None:
