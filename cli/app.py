@@ -17,11 +17,13 @@ from cli import (
     inbox,
     jobs,
     lifecycle,
+    notify,
     plan,
     power,
     proposals,
     schedules,
     serve,
+    status,
     sweep,
 )
 from cli.boundary import INTERRUPTED, complain, say
@@ -51,6 +53,8 @@ app.command("update-base")(power.update_base)
 app.command()(sweep.sweep)
 app.command()(adopt.adopt)
 app.add_typer(plan.app, name="plan")
+app.command()(status.status)
+app.command()(status.top)
 app.command()(agents.agents)
 app.command()(agents.kept)
 app.add_typer(agents.app, name="agent")
@@ -65,6 +69,7 @@ app.command()(inbox.inbox)
 app.command()(inbox.send)
 app.command()(inbox.ack)
 app.command()(fleet.events)
+app.add_typer(notify.app, name="notify")
 app.command()(fleet.workers)
 app.command()(fleet.pause)
 app.command()(fleet.resume)

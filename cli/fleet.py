@@ -39,7 +39,7 @@ def workers(as_json: AsJson = False) -> None:
         head = ("WORKER", "NODE", "ROLE", "STATE", "JOBS", "SINCE", "VERSION")
         show_table(head, [_worker(view) for view in at_work])
         typer.echo("")
-        show_table(("NODE", "STATE", "SEEN"), [_node(view) for view in nodes])
+        show_table(("NODE", "STATE", "SEEN"), [node_cells(view) for view in nodes])
 
 
 def pause(node: OnNode = None) -> None:
@@ -121,7 +121,7 @@ def _worker(view: WorkerView) -> tuple[str, ...]:
     )
 
 
-def _node(view: NodeView) -> tuple[str, ...]:
+def node_cells(view: NodeView) -> tuple[str, ...]:
     shown = view.as_json()
     states = [
         *(["silent"] if shown["silent"] else ["heard"]),

@@ -75,6 +75,7 @@ def host(settings: Settings, env: Mapping[str, str], database: Database) -> Host
             containers=Containers(shell, files, layout, settings.nix_env),
             systemd=Systemd(shell, halting),
             http=Http(),
+            shell=shell,
             clock=halting,
             locks=locks,
             address=address,

@@ -14,6 +14,7 @@ from hive.errors import HiveError
 from hive.queue.crashes import CrashWatch
 from hive.queue.disks import Disks
 from hive.queue.host import Host
+from hive.queue.notify import Notify
 from hive.queue.rescue import Rescue, forget_dead
 from hive.queue.ring import RingAgain
 from hive.queue.schedules import Schedules
@@ -44,6 +45,7 @@ def chores_of(host: Host) -> tuple[Chore, ...]:
         Chore("crashes", CrashWatch(host).run_once, TURN),
         Chore("traces", Traces(host).run_once, timedelta(seconds=2)),
         Chore("disks", Disks(host).run_once, timedelta(minutes=1)),
+        Chore("notify", Notify(host).run_once, timedelta(seconds=1)),
         Chore("workers", lambda now: Tally(forgotten=forget_dead(host, now)), timedelta(minutes=1)),
         Chore("schedules", Schedules(host).run_once, timedelta(seconds=1)),
     )

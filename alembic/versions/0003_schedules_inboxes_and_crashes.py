@@ -26,9 +26,11 @@ def upgrade() -> None:
     make_inboxes()
     make_notifiers()
     make_crashes()
+    partial_index("ix_events_agent", "events", "node", "agent", "seq", where="agent IS NOT NULL")
 
 
 def downgrade() -> None:
+    op.drop_index("ix_events_agent", table_name="events")
     for table in TABLES:
         op.drop_table(table)
     op.drop_column("nodes", "disk")
@@ -158,6 +160,7 @@ def make_notifiers() -> None:
     op.create_table(
         "notifiers",
         words("name"),
+        words("node"),
         document("kinds"),
         document("command", nullable=True),
         words("url", nullable=True),

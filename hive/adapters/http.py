@@ -1,6 +1,6 @@
 """Knocking on an agent's port. Whatever answers there is the agent's: it may say anything.
 
-And on a socket of this host's.
+And on a socket of this host's; and a POST to whoever an operator named.
 """
 
 from __future__ import annotations
@@ -8,12 +8,18 @@ from __future__ import annotations
 import http.client
 import io
 import socket
+import ssl
 import time
+from base64 import b64encode
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from hive.errors import Transient
 
 KNOCK = timedelta(seconds=1)
 LIMIT: Final = 1 << 16
@@ -46,6 +52,21 @@ class Http:
         except (OSError, OverflowError, UnicodeError, http.client.HTTPException):
             return None
 
+    def post(self, url: str, body: bytes, *, within: timedelta) -> int:
+        """The status with which a POST of this JSON is answered; no redirect is followed.
+
+        `within` is for all of it, once the name is resolved. Raises `Transient`, code
+        `not-delivered`, which names the host and nothing else of the URL.
+        """
+        to = _Target.of(url)
+        try:
+            return to.post(body, time.monotonic() + within.total_seconds())
+        except (OSError, UnicodeError, http.client.HTTPException) as error:
+            said = getattr(error, "strerror", None) or type(error).__name__
+            raise Transient(
+                f"{to.host} was not reached: {said}", code="not-delivered"
+            ) from None  # the cause may quote what is secret
+
     def is_served(self, path: Path) -> bool:
         """Whether somebody listens at the socket `path`."""
         with socket.socket(socket.AF_UNIX) as connection:
@@ -57,6 +78,53 @@ class Http:
             except OSError:
                 return False
             return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A URL in its parts."""
+
+    host: str
+    port: int
+    is_safe: bool
+    path: str
+    login: str | None
+
+    @classmethod
+    def of(cls, url: str) -> _Target:
+        parts = urlsplit(url)
+        is_safe = parts.scheme == "https"
+        login = parts.netloc.rpartition("@")[0]
+        path = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
+        port = parts.port or (443 if is_safe else 80)
+        return cls(parts.hostname or "", port, is_safe, path, unquote(login) or None)
+
+    def post(self, body: bytes, deadline: float) -> int:
+        left = deadline - time.monotonic()
+        with ExitStack() as stack:
+            connection = socket.create_connection((self.host, self.port), timeout=left)
+            stack.enter_context(connection)
+            if self.is_safe:
+                safe = ssl.create_default_context()
+                connection = safe.wrap_socket(connection, server_hostname=self.host)
+                stack.enter_context(connection)
+            connection.settimeout(max(deadline - time.monotonic(), 0.01))
+            connection.sendall(self._head(len(body)) + body)
+            return _answer(_head(connection, deadline)).status
+
+    def _head(self, length: int) -> bytes:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        lines = [
+            f"POST {self.path} HTTP/1.1",
+            f"Host: {host}:{self.port}",
+            "User-Agent: hive",
+            "Content-Type: application/json",
+            f"Content-Length: {length}",
+            "Connection: close",
+        ]
+        if self.login is not None:
+            lines.append(f"Authorization: Basic {b64encode(self.login.encode()).decode()}")
+        return "\r\n".join([*lines, "", ""]).encode()
 
 
 def _head(connection: socket.socket, deadline: float) -> bytes:

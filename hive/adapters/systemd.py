@@ -19,7 +19,7 @@ START = timedelta(minutes=11)
 PROPERTIES = (
     "Id", "LoadState", "ActiveState", "SubState", "Result", "MainPID", "Job",
     "InvocationID", "ExecMainStatus", "NeedDaemonReload",
-    "MemoryMax", "CPUQuotaPerSecUSec", "TasksMax",
+    "MemoryMax", "CPUQuotaPerSecUSec", "TasksMax", "MemoryCurrent", "CPUUsageNSec",
 )  # fmt: skip
 SAID = 20
 """Lines of a journal that tell why something failed."""
@@ -27,6 +27,8 @@ BY_SYSTEMD = ("container@", "Starting ", "Started ", "Stopping ", "Stopped ", "F
 """How lines begin that systemd itself writes there, which say no more than systemctl does."""
 FRESH = 0.1
 """Seconds."""
+UNCOUNTED = 2**64 - 1
+"""How a systemd says of a counter that it has none; newer ones say `[not set]`."""
 MOVING = frozenset({"activating", "deactivating", "reloading"})
 
 
@@ -85,6 +87,21 @@ class Unit:
     @property
     def needs_reload(self) -> bool:
         return self.properties.get("NeedDaemonReload") == "yes"
+
+    @property
+    def memory(self) -> int | None:
+        """Bytes that it holds; None where nobody counts them."""
+        return self._counted("MemoryCurrent")
+
+    @property
+    def cpu(self) -> timedelta | None:
+        """What it has computed since it was started; None where nobody counts it."""
+        found = self._counted("CPUUsageNSec")
+        return None if found is None else timedelta(microseconds=found // 1000)
+
+    def _counted(self, name: str) -> int | None:
+        said = self.properties.get(name, "")
+        return int(said) if said.isdecimal() and int(said) < UNCOUNTED else None
 
     def limits(self, settings: AgentSettings) -> Limits:
         return Limits.shown(self.properties, with_tasks=settings.tasks_max is not None)

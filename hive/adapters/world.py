@@ -18,6 +18,7 @@ from hive.adapters.http import Http
 from hive.adapters.locks import Locks
 from hive.adapters.nix import Nix
 from hive.adapters.processes import is_alive
+from hive.adapters.shell import Shell
 from hive.adapters.systemd import Systemd
 from hive.domain.layout import Layout
 from hive.domain.names import AgentName, Rev
@@ -37,6 +38,7 @@ class World:
     containers: Containers
     systemd: Systemd
     http: Http
+    shell: Shell
     clock: Clock
     locks: Locks
     address: str

@@ -35,3 +35,15 @@ class Event:
     job_id: JobId | None
     agent: AgentName | None
     data: Mapping[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """By keys that stay; the instant in UTC, to the millisecond."""
+        return {
+            "seq": self.seq,
+            "at": self.at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "kind": self.kind,
+            "node": self.node,
+            "agent": self.agent,
+            "job": self.job_id,
+            "data": dict(self.data),
+        }

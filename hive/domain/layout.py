@@ -44,6 +44,11 @@ class Layout:
         return self.state / "scratch"
 
     @property
+    def notified(self) -> Path:
+        """A mark for each event that a notifier was called for."""
+        return self.state / "notified"
+
+    @property
     def locks(self) -> Path:
         return self.run / "locks"
 
@@ -75,7 +80,10 @@ class Layout:
         return self.run / "agents" / agent
 
     def lock(self, lock: str) -> Path:
-        """The file of a job's lock: `agent:<node>/<name>`, `base:<node>`, `reconcile:<node>`."""
+        """The file of a job's lock.
+
+        `agent:<node>/<name>`, `base:<node>`, `reconcile:<node>`, `notify:<node>/<name>`.
+        """
         kind, _, of = lock.partition(":")
         return self.locks / "-".join((kind, *of.split("/")[1:]))
 

@@ -15,6 +15,7 @@ class Tally:
     told: int = 0  #: what somebody must know
     crashed: int = 0  #: containers that went down by themselves
     fired: int = 0  #: fires of schedules
+    notified: int = 0  #: calls of notifiers, that were queued
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))

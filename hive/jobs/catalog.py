@@ -14,12 +14,14 @@ from hive.domain.approval import Seen
 from hive.domain.job import IDLE, URGENT, Job
 from hive.domain.meta import Base
 from hive.domain.names import AgentName, NodeName, Rev
+from hive.domain.notifier import TEST, Notifier
 from hive.domain.roster import Roster
-from hive.errors import Fault
+from hive.errors import Fault, NotFound, Refused
 from hive.jobs.adopt import Adopt
 from hive.jobs.apply import Apply, Rollback
 from hive.jobs.destroy import Destroy, Purge
 from hive.jobs.limit import Limit
+from hive.jobs.notify import Notify
 from hive.jobs.power import Restart, Start, Stop
 from hive.jobs.prune import Prune
 from hive.jobs.rebuild import Rebuild
@@ -36,7 +38,7 @@ KINDS: Final = tuple(
     kind.kind
     for kind in (
         Spawn, Apply, Rebuild, Rollback, Start, Stop, Restart, Limit, Destroy, Purge, UpdateBase,
-        Adopt, Reconcile, Tidy, Prune,
+        Adopt, Reconcile, Tidy, Prune, Notify,
     )
 )  # fmt: skip
 OUTRANK: Final = frozenset(one.kind for one in (Start, Stop, Restart, Destroy, Purge))
@@ -64,6 +66,8 @@ class Known:
     """Agents that could not be rebuilt on a base, with the URL of that."""
     past: Past | None = None
     """What there is to prune."""
+    notifier: Notifier | None = None
+    """The one that the job is to call."""
 
 
 def recipe(
@@ -114,6 +118,8 @@ def _without_row(job: Job, known: Known) -> Recipe | None:
             return Tidy(job.agent, known.kept, known.waits)
         case Prune.kind if known.past is not None:
             return Prune(known.past, job.created_at)
+        case Notify.kind:
+            return _notify(job, known.notifier)
         case _:
             return None
 
@@ -157,6 +163,22 @@ def _adopt(job: Job) -> Adopt:
     """What was found when it was asked for."""
     agents, kept = (tuple(map(AgentName, job.ask[key])) for key in ("agents", "kept"))
     return Adopt(job.node, job.id, agents, kept, AgentSettings.from_json(job.ask["settings"]))
+
+
+def _notify(job: Job, notifier: Notifier | None) -> Notify:
+    """Whoever was removed or switched off meanwhile is not called; a test calls all the same."""
+    name, event = job.ask["notifier"], job.ask["event"]
+    if notifier is None:
+        raise NotFound(
+            f"there is no notifier {name}", code="no-such-notifier", hint="see `hive notify list`"
+        )
+    if not notifier.enabled and event["kind"] != TEST:
+        raise Refused(
+            f"the notifier {name} is switched off",
+            code="notifier-off",
+            hint=f"hive notify enable {name}",
+        )
+    return Notify(notifier, job.id, event)
 
 
 def _digest(settings: AgentSettings) -> str:

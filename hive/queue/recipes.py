@@ -10,6 +10,7 @@ from hive.domain.approval import Policy
 from hive.domain.job import Job
 from hive.jobs import catalog
 from hive.jobs.catalog import Known
+from hive.jobs.notify import Notify
 from hive.jobs.prune import Prune
 from hive.jobs.recipe import Recipe
 from hive.jobs.reconcile import Reconcile
@@ -17,7 +18,7 @@ from hive.jobs.tidy import Tidy
 from hive.jobs.update_base import UpdateBase
 from hive.queue import prune
 from hive.steps.tidy import DEPLOYS
-from hive.store import agents, jobs, messages, rosters
+from hive.store import agents, jobs, messages, notifiers, rosters
 from hive.store.session import Database, Session
 
 
@@ -55,5 +56,7 @@ class Recipes:
             case Prune.kind:
                 old = prune.Prune(self.database, messages_kept=self.messages_kept)
                 return Known(past=prune.OldRows(old))
+            case Notify.kind:
+                return Known(notifier=notifiers.find(session, job.ask["notifier"]))
             case _:
                 return Known()

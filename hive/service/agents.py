@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hive.adapters.containers import Leader
@@ -150,15 +151,21 @@ def _views(host: Host) -> list[AgentView]:
     with host.database.read() as session:
         rows = agents.listed(session)
         live = {(job.node, job.agent): job.id for job in jobs.live(session)}
-    ours = {row.name: row for row in rows if row.node == host.node}
-    for name in _folders(world) | {container.agent for container in world.containers.names()}:
-        if name is not None and name not in ours:
-            ours[name] = _unknown(host, name)
+    ours = on_host(host, world, rows)
     seen = _look(world, tuple(ours))
     here = [_view(row, live.get((row.node, row.name)), seen) for row in ours.values()]
     others = (row for row in rows if row.node != host.node)
     there = [_view(row, live.get((row.node, row.name)), None) for row in others]
     return sorted(here + there, key=lambda view: (view.node, view.name))
+
+
+def on_host(host: Host, world: World, rows: Sequence[Agent]) -> dict[AgentName, Agent]:
+    """The agents of this node: those of `rows`, and whatever this host has without a row."""
+    ours = {row.name: row for row in rows if row.node == host.node}
+    for name in _folders(world) | {container.agent for container in world.containers.names()}:
+        if name is not None and name not in ours:
+            ours[name] = _unknown(host, name)
+    return ours
 
 
 def _unknown(host: Host, name: AgentName) -> Agent:

@@ -143,12 +143,4 @@ def happened(
 
 
 def event_as_json(event: Event) -> dict[str, Any]:
-    return {
-        "seq": event.seq,
-        "at": instant(event.at),
-        "kind": event.kind,
-        "node": event.node,
-        "agent": event.agent,
-        "job": event.job_id,
-        "data": dict(event.data),
-    }
+    return event.as_json()

@@ -23,10 +23,12 @@ from hive.domain.event import Event, NewEvent
 from hive.domain.job import JobId
 from hive.domain.names import AgentName, NodeName
 from hive.store.session import Session, dialect_of
-from hive.store.tables import EventRow
+from hive.store.tables import AgentRow, EventRow
 
 EVENTS: Final = cast(Table, EventRow.__table__)
 C: Final = EVENTS.c
+AGENTS: Final = cast(Table, AgentRow.__table__)
+A: Final = AGENTS.c
 READ: Final = tuple(C[field.name] for field in fields(Event))
 WRITING: Final = 0x68697666  #: an advisory lock of PostgreSQL: "hivf"
 
@@ -72,6 +74,13 @@ def behind(
 def last(session: Session) -> int:
     """The newest number; 0 where nothing has happened."""
     return session.scalar(select(func.max(C.seq))) or 0
+
+
+def last_of_agents(session: Session) -> list[Event]:
+    """The newest event of each agent that has a row and any event, by one query for all."""
+    newest = select(func.max(C.seq)).where(C.node == A.node, C.agent == A.name)
+    of_each = select(newest.correlate(AGENTS).scalar_subquery()).select_from(AGENTS)
+    return _events(session, select(*READ).where(C.seq.in_(of_each)))
 
 
 def prune(session: Session, *, before: datetime, limit: int) -> int:

@@ -111,6 +111,7 @@ SERIES_LIVE_ONLY = f"series IS NOT NULL AND {LIVE_ONLY}"
 PRUNABLE_ONLY = "pruned = false AND finished_at IS NOT NULL"
 OPEN_ONLY = "acked_at IS NULL"
 ACKED_ONLY = "acked_at IS NOT NULL"
+OF_AGENT_ONLY = "agent IS NOT NULL"
 PORT_TAKEN_ONLY = "desired != 'destroyed'"
 
 
@@ -234,7 +235,11 @@ class LogCutRow(Base):
 
 class EventRow(Base):
     __tablename__ = "events"
-    __table_args__ = (Index(None, "job_id", "seq"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        Index(None, "job_id", "seq"),
+        _partial("ix_events_agent", "node", "agent", "seq", where=OF_AGENT_ONLY),
+        {"sqlite_autoincrement": True},
+    )
 
     seq: Mapped[int] = mapped_column(BIG, Identity(), primary_key=True)
     at: Mapped[datetime]
@@ -348,6 +353,7 @@ class NotifierRow(Base):
     __tablename__ = "notifiers"
 
     name: Mapped[str] = mapped_column(primary_key=True)
+    node: Mapped[str]  #: the host that calls
     kinds: Mapped[list[str]]
     command: Mapped[list[str] | None]
     url: Mapped[str | None]

@@ -29,6 +29,8 @@ NOT_HIVES = (
 )  # fmt: skip
 REPOS = ("meta", "applied/alice", "agents/alice/config")
 KEYS = ("PRIVATE_NETWORK", "PRIVATE_USERS", "EXTRA_NSPAWN_FLAGS", "HOST_ADDRESS")
+#: What a unit says of its processes, and of nothing that anybody asked for.
+OF_A_RUN = ("MainPID", "MemoryCurrent", "CPUUsageNSec")
 LEFT = re.compile(
     r"(?!.*\bflake\.lock$)(.*\.lock|.*\.new|.*\.hive-new|scratch/.+|(.*/)?tmp_obj_[^/]*)"
 )
@@ -128,7 +130,7 @@ class _Seen:
     def unit(self) -> dict[str, Any]:
         unit = self.world.systemd.unit(ALICE.container)
         leader = self.world.containers.booted(unit.main_pid)
-        told = {key: value for key, value in unit.properties.items() if key != "MainPID"}
+        told = {key: value for key, value in unit.properties.items() if key not in OF_A_RUN}
         if leader is None:
             return told
         conf = {key: self.plain(leader.started_with.get(key, "")) for key in KEYS}

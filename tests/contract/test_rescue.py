@@ -520,7 +520,7 @@ def test_every_worker_rescues(bench: Bench) -> None:
     assert rescue_of(bench.host).name == "rescue"
     names = [one.name for one in chores_of(bench.host)]
     assert names == [
-        "rescue", "ring", "crashes", "traces", "disks", "workers", "schedules",
+        "rescue", "ring", "crashes", "traces", "disks", "notify", "workers", "schedules",
     ]  # fmt: skip
 
 

@@ -21,5 +21,5 @@ def test_each_kind_is_added_for_itself() -> None:
 def test_it_is_told_by_keys_that_stay() -> None:
     assert Tally(rung=2).as_dict() == {
         "rescued": 0, "rung": 2, "traced": 0, "pruned": 0, "forgotten": 0,
-        "told": 0, "crashed": 0, "fired": 0,
+        "told": 0, "crashed": 0, "fired": 0, "notified": 0,
     }  # fmt: skip

@@ -292,7 +292,7 @@ OF_NODE = ("update-base", "prune")
 
 
 def test_every_kind_of_the_catalog_has_a_recipe_of_its_own() -> None:
-    elsewhere = {"adopt", "reconcile", "tidy"}
+    elsewhere = {"adopt", "notify", "reconcile", "tidy"}
     assert set(catalog.KINDS) == {*CLASSES, *elsewhere}, "which have suites of their own"
     for kind in CLASSES:
         recipe = proposing(kind)

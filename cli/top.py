@@ -1,0 +1,184 @@
+"""The fleet live in a terminal, which is as it was when this is over."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import termios
+import time
+import tty
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cli import status as words
+from cli.fleet import node_cells
+from cli.plain import plain
+from hive.errors import HiveError
+from hive.service.status import AgentStatus, Key, Status, load, status
+
+if TYPE_CHECKING:
+    from hive.queue.host import Host
+    from hive.service.fleet import NodeView
+
+COLUMNS: Final = {
+    "AGENT": 0, "NODE": 110, "STATE": 0, "JOB": 0, "MEMORY": 60, "CPU": 60, "LAST EVENT": 90,
+    "NOTE": 0,
+}  # fmt: skip
+"""What is shown, and from which width of the terminal on."""
+SHRINK: Final = frozenset({"JOB", "LAST EVENT", "NOTE"})
+"""Columns that are cut where the terminal is too narrow for all."""
+AROUND: Final = 5
+"""Lines of the screen that tell of no agent."""
+LEAVING: Final = (signal.SIGTERM, signal.SIGHUP)
+RESIZED: Final = signal.SIGWINCH
+
+
+def watch(host: Host, *, every: timedelta) -> int:
+    """Until somebody leaves; the exit. Whoever cannot look at all gets no screen."""
+    picture, console = _Picture(host, status(host)), Console()
+    with _keys() as keys, console.screen() as screen:
+        while True:
+            screen.update(picture.drawn(console.width, console.height))
+            code = keys.left(within=every)
+            if code is not None:
+                return code
+            picture.look()
+
+
+class _Picture:
+    """What was seen last, and what lies between it and the look before."""
+
+    def __init__(self, host: Host, first: Status) -> None:
+        self._host, self._now = host, first
+        self._load: dict[Key, float] = {}
+        self._trouble: HiveError | None = None
+
+    def look(self) -> None:
+        """What cannot be seen now is seen at the next look; until then it says so."""
+        try:
+            before, self._now = self._now, status(self._host)
+            self._load, self._trouble = load(before, self._now), None
+        except HiveError as error:
+            self._trouble = error
+
+    def drawn(self, width: int, height: int) -> RenderableType:
+        return Group(self._title(), self._nodes(), Text(""), self._agents(width, height))
+
+    def _title(self) -> Text:
+        if self._trouble is not None:
+            said = f"hive cannot look [{self._trouble.code}]: {self._trouble.message}"
+            return _line(said, style="bold red")
+        at = self._now.at.astimezone().strftime("%H:%M:%S")
+        return _line(f"hive {at}  jobs: {words.counted(self._now)}  (q leaves)", style="bold")
+
+    def _nodes(self) -> Text:
+        said = _line("nodes: ")
+        for at, view in enumerate(self._now.nodes):
+            name, state, _ = node_cells(view)
+            said.append(", " if at else "")
+            said.append(plain(f"{name} {state}"), style="bold yellow" if _is_off(view) else "")
+        return said
+
+    def _agents(self, width: int, height: int) -> RenderableType:
+        """Those that need somebody first, then those at work; as many as fit."""
+        ordered = sorted(self._now.agents, key=_rank)
+        fit = max(1, height - AROUND)
+        table = Table(box=None, pad_edge=False, expand=False, header_style="dim")
+        names = [name for name, least in COLUMNS.items() if width >= least]
+        for name in names:
+            table.add_column(name, no_wrap=name not in SHRINK, overflow="ellipsis")
+        for one in ordered[:fit]:
+            cells = self._cells(one)
+            table.add_row(*(_line(cells[name]) for name in names), style=_style(one))
+        rest = len(ordered) - fit
+        return Group(table, _line(f"… and {rest} more", style="dim")) if rest > 0 else table
+
+    def _cells(self, one: AgentStatus) -> dict[str, str]:
+        percent = self._load.get(one.key)
+        return {
+            "AGENT": one.agent.name,
+            "NODE": one.agent.node,
+            "STATE": words.state_of(one),
+            "JOB": words.job_of(one),
+            "MEMORY": words.size(one.memory),
+            "CPU": "-" if percent is None else f"{percent:.0f} %",
+            "LAST EVENT": words.event_of(one, self._now.at),
+            "NOTE": words.note_of(one),
+        }
+
+
+def _line(text: str, style: str = "") -> Text:
+    return Text(plain(text), style=style, no_wrap=True, overflow="ellipsis")
+
+
+def _rank(one: AgentStatus) -> tuple[bool, bool, Key]:
+    return not one.attention, one.at_work is None, one.key
+
+
+def _style(one: AgentStatus) -> str:
+    if one.attention:
+        return "bold red" if one.agent.failed_at else "bold yellow"
+    return "cyan" if one.at_work else ""
+
+
+def _is_off(view: NodeView) -> bool:
+    return view.is_silent or view.node.paused_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """What is typed, a key at a time, and the signals that came."""
+
+    typed: int
+    told: int
+
+    def left(self, *, within: timedelta) -> int | None:
+        """The exit, once somebody leaves within this time; None where it is over, or resized."""
+        until = time.monotonic() + within.total_seconds()
+        while (rest := until - time.monotonic()) > 0:
+            ready, _, _ = select.select([self.typed, self.told], [], [], rest)
+            if self.told in ready:
+                number = os.read(self.told, 1)[0]
+                return None if number == RESIZED else 128 + number
+            if self.typed in ready and self._is_leave():
+                return 0
+        return None
+
+    def _is_leave(self) -> bool:
+        """Also where the terminal has gone."""
+        typed = os.read(self.typed, 64)
+        return not typed or b"q" in typed.lower()
+
+
+@contextmanager
+def _keys() -> Iterator[_Keys]:
+    """The terminal gives each key at once and shows none; after this it is as it was.
+
+    A signal is heard at the next wait, so that none can come between the screen and its end.
+    """
+    typed = sys.stdin.fileno()
+    before = termios.tcgetattr(typed)
+    told, tell = os.pipe()
+    kept = {number: signal.getsignal(number) for number in (*LEAVING, RESIZED, signal.SIGTSTP)}
+    try:
+        for number in (*LEAVING, RESIZED):
+            signal.signal(number, lambda got, _: os.write(tell, bytes([got])))
+        signal.signal(signal.SIGTSTP, signal.SIG_IGN)  # or a shell would get half a screen
+        tty.setcbreak(typed)
+        yield _Keys(typed, told)
+    finally:
+        with suppress(termios.error):  # the terminal has gone
+            termios.tcsetattr(typed, termios.TCSADRAIN, before)
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+        os.close(told)
+        os.close(tell)
