@@ -49,7 +49,9 @@ def sweep(
 
 def _see_to(host: Host, job: Job, *, wait: bool, as_json: bool) -> None:
     """Another node's is left to it, and one that a worker takes, unless it is waited for."""
-    from hive.service import jobs
+    from hive.service import jobs, sweeps
 
     is_ours = job.node == host.node and not jobs.is_served(host)
     follow(host, job, detach=not (wait or is_ours), as_json=as_json)
+    for other in sweeps.left(host) if is_ours else ():
+        jobs.run(host, other.id)

@@ -7,6 +7,7 @@ from typing import Any
 
 from hive.domain.job import Job
 from hive.domain.names import NodeName
+from hive.domain.roster import SWEEP
 from hive.jobs import catalog
 from hive.jobs.survey import Survey, survey
 from hive.queue import of_node, submit
@@ -14,7 +15,7 @@ from hive.queue.drive import refuse_elsewhere
 from hive.queue.host import Host
 from hive.service.ground import looked_at
 from hive.service.lifecycle import LOOKS, Asked, Submitted
-from hive.store import agents, rosters, workers
+from hive.store import agents, jobs, rosters, workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,14 @@ def sweep_all(host: Host, asked: Asked) -> list[Job]:
         submit.submit(host, of_node.sweep(node, by=asked.by))[0]
         for node in sorted(known | {host.node})
     ]
+
+
+def left(host: Host) -> list[Job]:
+    """What sweeps have enqueued for this node, and what has not ended: one was killed, perhaps."""
+    with host.database.read() as session:
+        live = jobs.live(session)
+    asked = (job for job in live if job.node == host.node and job.requested_by == SWEEP)
+    return [job for job in asked if not job.is_waiting]
 
 
 def planned(host: Host, *, node: NodeName | None = None) -> SweepView:

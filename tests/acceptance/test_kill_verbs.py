@@ -90,7 +90,7 @@ class Trial:
 @pytest.fixture(scope="module")
 def trials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleQueue[Trial]]:
     """In memory where there is such a place; as many as run at once."""
-    with TemporaryDirectory(dir=_memory(), prefix="hive-kill-") as made:
+    with TemporaryDirectory(dir=memory(), prefix="hive-kill-") as made:
         with ThreadPoolExecutor(AT_ONCE) as threads:
             found = list(threads.map(lambda n: Trial(Path(made, str(n))), range(AT_ONCE)))
         queue: SimpleQueue[Trial] = SimpleQueue()
@@ -103,7 +103,7 @@ def trials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleQueue[Tri
                 trial.host.close()
 
 
-def _memory() -> Path | None:
+def memory() -> Path | None:
     memory = Path("/dev/shm")
     return memory if os.access(memory, os.W_OK) else None
 

@@ -22,6 +22,7 @@ HERE: Final = Path(__file__).parent
 HIVE: Final = Path(sys.executable).with_name("hive")
 SIM_BASE: Final = HERE.parents[1] / "hive" / "sim" / "base"
 WITHIN: Final = timedelta(minutes=5)
+CLOCK: Final = SystemClock()
 BOOTED: Final = timedelta(minutes=2)
 OFTEN: Final = timedelta(milliseconds=50)
 NAMESPACES: Final = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup")
@@ -91,8 +92,26 @@ git rev-parse HEAD
 class Lab:
     """A booted host. What is run inside is root there, and has nothing of our environment."""
 
-    init: int
-    """The pid of its first process, as this machine counts."""
+    folder: Path
+    """Of `scripts/lab boot`."""
+
+    @property
+    def init(self) -> int:
+        """The pid of its first process, as this machine counts; another one after a reboot."""
+        return int((self.folder / "leader").read_text())
+
+    def reboot(self) -> None:
+        """It has come up again; what was below `/run` is gone."""
+        before = self.init
+        self.run("systemctl", "reboot", accept=ANY_EXIT)
+        came = wait_until(CLOCK, lambda: self.init != before, within=BOOTED, every=OFTEN)
+        assert came, "it did not come up again"
+        assert wait_until(CLOCK, self.is_up, within=BOOTED, every=OFTEN), "its boot does not end"
+
+    def is_up(self) -> bool:
+        # It can only be asked to wait once it has a bus.
+        asked = ("timeout", "60", "systemctl", "is-system-running", "--wait")
+        return self.run(*asked, accept=ANY_EXIT).out.strip() in ("running", "degraded")
 
     def run(
         self, *argv: str | Path, accept: Collection[int] = (0,), stdin: str | None = None
@@ -113,6 +132,10 @@ class Lab:
     def sees(self, *words: str) -> Any:  # noqa: ANN401 - JSON
         """Its `--json`."""
         return json.loads(self.hive(*words, "--json").raw)
+
+    def sees_lines(self, *words: str) -> list[Any]:
+        """Its `--json`, where that is an object a line."""
+        return [json.loads(line) for line in self.hive(*words, "--json").out.splitlines()]
 
     def steps(self, *words: str) -> dict[str, str]:
         """The steps of a job that must end well, and how each went."""
@@ -161,18 +184,13 @@ class Lab:
 def booted_lab() -> Iterator[Lab]:
     """Up, with a base flake, and hive told of it; this worker's own."""
     with a_lab() as folder:
-        lab = Lab(int((folder / "leader").read_text()))
+        lab = Lab(folder)
         _furnish(lab)
         yield lab
 
 
 def _furnish(lab: Lab) -> None:
-    def is_up() -> bool:
-        # It can only be asked to wait once it has a bus.
-        asked = ("timeout", "60", "systemctl", "is-system-running", "--wait")
-        return lab.run(*asked, accept=ANY_EXIT).out.strip() in ("running", "degraded")
-
-    if not wait_until(SystemClock(), is_up, within=BOOTED, every=OFTEN):
+    if not wait_until(CLOCK, lab.is_up, within=BOOTED, every=OFTEN):
         pytest.skip(f"the lab did not come up within {BOOTED}: {_failed_units(lab)}")
     if lab.run(HIVE, "--version", accept=ANY_EXIT).exit_code != 0:
         pytest.skip(f"the lab cannot run {HIVE}: its Debian has another Python")
