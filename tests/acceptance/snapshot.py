@@ -30,7 +30,7 @@ NOT_HIVES = (
 REPOS = ("meta", "applied/alice", "agents/alice/config")
 KEYS = ("PRIVATE_NETWORK", "PRIVATE_USERS", "EXTRA_NSPAWN_FLAGS", "HOST_ADDRESS")
 #: What a unit says of its processes, and of nothing that anybody asked for.
-OF_A_RUN = ("MainPID", "MemoryCurrent", "CPUUsageNSec")
+OF_A_RUN = ("MainPID", "InvocationID", "MemoryCurrent", "CPUUsageNSec")
 LEFT = re.compile(
     r"(?!.*\bflake\.lock$)(.*\.lock|.*\.new|.*\.hive-new|scratch/.+|(.*/)?tmp_obj_[^/]*)"
 )
