@@ -26,6 +26,8 @@ from hive.errors import Transient
 
 __all__ = ["Holder", "Lock", "Locks", "end_orphans", "holder", "is_alive"]
 
+LOWEST: Final = 64
+"""A lock's descriptor is no lower: scripts take 3 to 9 for themselves, and would let go of it."""
 SIZE: Final = 1024  #: of a lock file's content; always written whole, so that no reader sees a mix
 ABOUT: Final = 100  #: characters; six bytes each at worst, so that all of it fits
 
@@ -179,7 +181,7 @@ def _locked(path: Path) -> int | None:
     """A descriptor that holds the lock, or None."""
     _make_folder(path.parent)
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(path, flags, 0o600)
+    descriptor = _out_of_the_way(os.open(path, flags, 0o600))
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -189,6 +191,13 @@ def _locked(path: Path) -> int | None:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _out_of_the_way(descriptor: int) -> int:
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, LOWEST)
+    finally:
+        os.close(descriptor)
 
 
 def _make_folder(folder: Path) -> None:

@@ -229,6 +229,15 @@ def test_an_orphan_keeps_the_lock_until_it_is_ended(path: Path) -> None:
     assert not is_alive(orphan.pid, orphan.started)
 
 
+def test_a_script_that_uses_every_descriptor_a_shell_can_name_keeps_the_lock(path: Path) -> None:
+    uses = "".join(f"exec {number}>/dev/null; " for number in range(3, 10))
+    orphan = orphan_of_a_killed_worker(path, f"{uses} sleep 1000 & echo $!; wait")
+    assert is_alive(orphan.pid, orphan.started)
+    assert Locks().take(path, note_children=True) is None
+    assert end_orphans(path) is True
+    soon_taken(path).release()
+
+
 def test_an_orphan_in_a_group_of_its_own_is_ended_too(path: Path) -> None:
     orphan = orphan_of_a_killed_worker(path, f"{IN_A_GROUP_OF_ITS_OWN} & wait")
     assert os.getpgid(orphan.pid) == orphan.pid
