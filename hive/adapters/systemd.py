@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -25,6 +26,8 @@ SAID = 20
 """Lines of a journal that tell why something failed."""
 BY_SYSTEMD = ("container@", "Starting ", "Started ", "Stopping ", "Stopped ", "Failed to start ")
 """How lines begin that systemd itself writes there, which say no more than systemctl does."""
+_RESULT = re.compile(r"Failed with result '([a-z-]+)'")
+_STATUS = re.compile(r"Main process exited, code=[a-z]+, status=(\d+)")
 FRESH = 0.1
 """Seconds."""
 UNCOUNTED = 2**64 - 1
@@ -130,9 +133,12 @@ class Systemd:
 
     def unit(self, container: ContainerName) -> Unit:
         at, unit = self._seen.get(container, (-FRESH, Unit({})))
-        if self.clock.monotonic() - at >= FRESH:
-            unit = self.units([container])[container]
-            self._seen[container] = self.clock.monotonic(), unit
+        return unit if self.clock.monotonic() - at < FRESH else self.look(container)
+
+    def look(self, container: ContainerName) -> Unit:
+        """As it is now, whatever was seen before."""
+        unit = self.units([container])[container]
+        self._seen[container] = self.clock.monotonic(), unit
         return unit
 
     def service(self, name: str) -> Unit:
@@ -176,6 +182,10 @@ class Systemd:
         """A unit that failed five times does not start again before this."""
         self._act("reset-failed", container.unit)
 
+    def _journal(self, container: ContainerName, lines: int) -> list[str]:
+        look = ("journalctl", "--no-pager", "--output=cat", f"--lines={lines}")
+        return self.shell.run(*look, f"--unit={container.unit}", quiet=True).out.splitlines()
+
     def _act(self, *words: str) -> None:
         try:
             self.shell.run("systemctl", *words, within=START)
@@ -194,9 +204,20 @@ class Systemd:
 
     def last_words(self, container: ContainerName, *, lines: int = SAID) -> str:
         """The end of its journal, without what systemd itself says there."""
-        look = ("journalctl", "--no-pager", "--output=cat", f"--lines={lines}")
-        ran = self.shell.run(*look, f"--unit={container.unit}", quiet=True)
-        return "\n".join(line for line in ran.out.splitlines() if not line.startswith(BY_SYSTEMD))
+        said = self._journal(container, lines)
+        return "\n".join(line for line in said if not line.startswith(BY_SYSTEMD))
+
+    def last_end(self, container: ContainerName) -> tuple[str, str]:
+        """Result and exit status of the last run that failed, by the journal.
+
+        For a unit that systemd itself has started again: of what was before it shows nothing more.
+        """
+        result = status = "unknown"
+        for line in self._journal(container, SAID):
+            if line.startswith(f"{container.unit}: "):
+                result = found[1] if (found := _RESULT.search(line)) else result
+                status = found[1] if (found := _STATUS.search(line)) else status
+        return result, status
 
     def is_going_down(self) -> bool:
         """This host stops, and all of its units with it."""

@@ -26,7 +26,7 @@ from hive.queue.report import report
 from hive.steps.deploy import Reverted
 from hive.steps.gone import Undefined
 from hive.steps.running import Restarted, Running, Stopped
-from hive.store import agents, crashes, jobs, steps
+from hive.store import agents, crashes, events, jobs, steps
 
 EVERY: Final = timedelta(seconds=5)
 """Between two looks at all units; at once, where a container's main process is gone."""
@@ -34,6 +34,8 @@ MOVING: Final = frozenset(
     step.__name__ for step in (Running, Restarted, Stopped, Reverted, Undefined)
 )
 """Steps that stop a container: one that goes down meanwhile does as it is told."""
+SOON: Final = timedelta(seconds=1)
+"""Between two looks while something happens, and an agent is not seen running that should."""
 LINES: Final = 10
 BY: Final = "crash watch"
 
@@ -66,6 +68,8 @@ class CrashWatch:
     _looked: float = float("-inf")
     _at: datetime | None = None
     """When everything was looked at last, by the clock of the rows."""
+    _last: int = 0
+    """The newest event that was heard of."""
     _sweeps: bool = False
     """A crash was noted, and no sweep has begun since."""
 
@@ -78,8 +82,17 @@ class CrashWatch:
 
     def _is_due(self) -> bool:
         """A process that is gone is seen without a program."""
-        waited = self.host.clock.monotonic() - self._looked >= EVERY.total_seconds()
-        return waited or any(run.is_over for run in self._runs.values())
+        waited = self.host.clock.monotonic() - self._looked
+        if waited >= EVERY.total_seconds() or any(run.is_over for run in self._runs.values()):
+            return True
+        return waited >= SOON.total_seconds() and self._is_unseen()
+
+    def _is_unseen(self) -> bool:
+        """Something has happened, and there is an agent of which no run is known yet."""
+        with self.host.database.read() as session:
+            last, self._last = self._last, events.last(session)
+        is_new = self._last != last
+        return is_new and any(agent.name not in self._runs for agent in self._watched())
 
     def _look(self, now: datetime) -> int:
         since, self._at = self._at or now, now
@@ -137,14 +150,15 @@ class CrashWatch:
 
     def _note(self, world: World, name: AgentName, unit: Unit, now: datetime) -> bool:
         before = self._runs.get(name)
+        result, status, said = _end_of(world, name, unit)
         crash = Crash(
             node=self.host.node,
             agent=name,
             invocation=before.invocation if before else unit.invocation,
             at=now,
-            result=unit.result,
-            exit=unit.exit_status,
-            said=_last_words(world, name),
+            result=result,
+            exit=status,
+            said=said,
         )
         with self.host.database.write() as session:
             is_new = crashes.note(session, crash)
@@ -163,11 +177,15 @@ class CrashWatch:
         return is_new
 
 
-def _last_words(world: World, name: AgentName) -> str:
+def _end_of(world: World, name: AgentName, unit: Unit) -> tuple[str, str, str]:
+    """Result, exit status and last words of the run; systemd may have begun another one since."""
+    result, status = unit.result, unit.exit_status
     try:
-        return world.systemd.last_words(name.container, lines=LINES)
+        if unit.is_active:
+            result, status = world.systemd.last_end(name.container)
+        return result, status, world.systemd.last_words(name.container, lines=LINES)
     except HiveError as error:
-        return f"its journal cannot be read: {error.message}"
+        return result, status, f"its journal cannot be read: {error.message}"
 
 
 def _told(crash: Crash) -> Report:

@@ -109,9 +109,11 @@ class Limited:
         return Holds(f"{self.agent.container} is limited")
 
     def apply(self, world: World) -> None:
-        text = Limits.of(self.settings).drop_in()
-        world.files.write(world.layout.drop_in(self.agent.container), text)
-        world.systemd.daemon_reload()
+        """Of a unit that is not loaded systemd reads the drop-in by itself: nothing is reloaded."""
+        container, text = self.agent.container, Limits.of(self.settings).drop_in()
+        world.files.write(world.layout.drop_in(container), text)
+        if limits_differ(world, self.agent, self.settings, world.systemd.look(container)):
+            world.systemd.daemon_reload()
 
 
 def limits_differ(
