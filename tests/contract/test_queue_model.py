@@ -388,6 +388,8 @@ class Queue(RuleBasedStateMachine):
             assert job.id == equal
             known = self.known[equal]
             known.idempotency_key = known.idempotency_key or new.idempotency_key
+            if new.run_at is None and known.state is Q and known.attempt == 0:
+                known.run_at = None  # asked for at once, it need not wait any more
             return
         assert job.id not in self.known
         self.known[job.id] = Known(new, new.idempotency_key, new.run_at)
