@@ -95,7 +95,8 @@ def _crowd(host: Host, names: list[AgentName]) -> None:
     for name in names[1:]:
         shutil.copytree(host.layout.applied(names[0]), host.layout.applied(name))
     fill(world, names)
-    shutil.rmtree(host.layout.gcroots / one)
+    for made in (host.layout.gcroots / one, host.layout.scratch):
+        shutil.rmtree(made)
     meta = host.layout.meta
     main = world.git.ref(meta, "refs/heads/main")
     assert main
