@@ -47,7 +47,7 @@ class Reconcile(Recipe):
         found = self._survey(world)
         return Aftermath(
             children=tuple(_children(found)),
-            at_once=world.starts,
+            at_once=world.starts + world.builds,  # what starts or builds has a slot besides
             rows=tuple(self._rows(found)),
             orphans=found.orphans,
             failed=tuple(one.agent for one in found.differences if one.gives_up),

@@ -41,6 +41,7 @@ def main(arguments: list[str], places: Places) -> int:
         return 1
     while wish == "hangs":
         signal.pause()
+    time.sleep(agent.boot_seconds())
     return agent.serve(ready)
 
 
@@ -56,6 +57,14 @@ class Agent:
         with open(os.path.join(system, "agent.json"), encoding="utf-8") as file:
             found: dict[str, Any] = json.load(file)
             return found
+
+    def boot_seconds(self) -> float:
+        """How long each system takes to come up here: `boot-seconds` in the sim's folder says."""
+        try:
+            with open(os.path.join(self.places.root, "boot-seconds"), encoding="utf-8") as file:
+                return float(file.read())
+        except FileNotFoundError:
+            return 0.0
 
     def system(self) -> str:
         """What it runs now: a reload swaps the link."""
