@@ -85,6 +85,8 @@ def rebuild_all(host: Host, asked: Asked, *, restarts: Restarts = Restarts.AUTO)
 
 def destroy(host: Host, name: AgentName, asked: Asked) -> Submitted:
     """Its folders are kept."""
+    if known_job := _answered(host, Destroy.kind, name, asked):
+        return known_job
     agent = _row(host, name, asked.at(host))
     _refuse_manager(agent)
     if agent.desired is Desired.DESTROYED and not _is_going(host, agent):
@@ -94,6 +96,8 @@ def destroy(host: Host, name: AgentName, asked: Asked) -> Submitted:
 
 def purge(host: Host, name: AgentName, asked: Asked) -> Submitted:
     """Nothing is kept, also of an agent that was destroyed before."""
+    if known_job := _answered(host, Purge.kind, name, asked):
+        return known_job
     agent = _row(host, name, asked.at(host))
     _refuse_manager(agent)
     return _submit(host, Purge.kind, agent, asked)
@@ -125,6 +129,10 @@ def propose(
 def rollback(host: Host, name: AgentName, asked: Asked, *, to: JobId | None = None) -> Submitted:
     """To what an earlier job deployed; without one, to what was deployed before this."""
     refuse_elsewhere(host, asked.at(host), LOOKS)
+    if (known_job := _answered(host, Rollback.kind, name, asked)) and to in (
+        None, known_job[0].ask["to"]
+    ):  # fmt: skip
+        return known_job
     agent = known(host, name, host.node)
     job, rev = earlier(host, name, to)
     before = rev_of(looked_at(host), Recorded(name))
@@ -191,6 +199,16 @@ def earlier(host: Host, name: AgentName, to: JobId | None) -> tuple[JobId, Rev]:
             hint=f"its deploys: {known_jobs}",
         )
     return earlier[0]
+
+
+def _answered(host: Host, kind: str, name: AgentName, asked: Asked) -> Submitted | None:
+    """The job of the requester's key, where what it did has changed what can be asked for now."""
+    if asked.key is None:
+        return None
+    with host.database.read() as session:
+        job = jobs.of_key(session, asked.key)
+    is_it = job is not None and (job.kind, job.node, job.agent) == (kind, asked.at(host), name)
+    return (job, False) if job is not None and is_it else None
 
 
 def _row(host: Host, name: AgentName, node: NodeName) -> Agent:

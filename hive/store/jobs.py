@@ -94,6 +94,11 @@ def find(session: Session, job: JobId) -> Job:
     return found
 
 
+def of_key(session: Session, key: str) -> Job | None:
+    """The job that was asked for under this idempotency key."""
+    return first_of(session, selected(C.idempotency_key == key))
+
+
 def listed(
     session: Session,
     *,
@@ -146,7 +151,7 @@ def _of_key(session: Session, new: NewJob) -> Job | None:
     """The job of this idempotency key. Another request under it is refused."""
     if new.idempotency_key is None:
         return None
-    job = first_of(session, selected(C.idempotency_key == new.idempotency_key))
+    job = of_key(session, new.idempotency_key)
     if job is not None and not _is_same(job, new):
         raise Refused(
             f"key '{new.idempotency_key}' was used for job {job.id}, another request",

@@ -427,6 +427,17 @@ def test_a_new_base_moves_each_agent_by_a_job_of_its_own(tmp_path: Path) -> None
 # Destroy and purge
 
 
+def test_a_request_that_is_said_again_under_its_key_is_answered_with_its_job(
+    person: Person,
+) -> None:
+    person.does("apply", "alice", committed(person, A="1"))
+    for words in (("rollback", "alice"), ("destroy", "alice", "--yes")):
+        first = person.sees(*words, "--key", words[0])
+        again = person.sees(*words, "--key", words[0])
+        assert (again["id"], again["state"]) == (first["id"], "succeeded")
+    refused(person.hive("purge", "alice", "--yes", "--key", "destroy"), 2, "key-reused")
+
+
 def test_destroyed_it_keeps_its_folders_and_a_spawn_brings_it_back(person: Person) -> None:
     rev = committed(person, GREETING="hello")
     person.does("apply", "alice", rev)
