@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
+from typing import Final
 
 from hive.domain.agent import Agent
 from hive.domain.job import Job, JobId
 from hive.domain.names import AgentName, NodeName
 
+DEPLOYS: Final = 3
+"""The closures of so many deploys are kept from the collector: a way back needs no build."""
 SWEEP = "sweep"
 """Who asks for what a sweep found to do: `sweep`, whoever asked for the sweep."""
 
@@ -28,6 +32,8 @@ class Roster:
     """Those that count still."""
     last: Mapping[AgentName, Job] = field(default_factory=dict)
     """The newest job of each agent that has ended, and was not about what others left."""
+    kept: Mapping[AgentName, frozenset[Path]] = field(default_factory=dict)
+    """Closures of each agent's last deploys, and of what waits for approval."""
 
     def busy(self, agent: AgentName) -> bool:
         """A job of it is queued or runs: what it finds different, it mends."""

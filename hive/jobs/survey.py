@@ -18,7 +18,7 @@ from hive.domain.job import JobId
 from hive.domain.meta import FLAKE, LOCK, Block, Meta, parse
 from hive.domain.names import MANAGER, AgentName, ContainerName
 from hive.domain.report import Reader, Report
-from hive.domain.roster import Roster
+from hive.domain.roster import DEPLOYS, Roster
 from hive.domain.target import closure_keys
 from hive.errors import HiveError
 from hive.jobs.limit import Limit
@@ -31,7 +31,7 @@ from hive.steps.container import limits_differ, profile_of
 from hive.steps.home import HomeReady
 from hive.steps.look import CANDIDATES
 from hive.steps.step import Differs
-from hive.steps.tidy import DEPLOYS, roots_of
+from hive.steps.tidy import roots_beyond
 
 ALL: Final = frozenset(Reader)
 OPERATOR: Final = frozenset({Reader.OPERATOR})
@@ -278,8 +278,16 @@ class _Look:
                 yield agent, "something in the making is left of it"
             elif name in sides and not waiting:
                 yield agent, "a candidate of it is left in meta"
-            elif len(roots_of(self.world, agent)) > DEPLOYS + waiting:
+            elif self._roots_beyond(agent):
                 yield agent, f"more than the closures of its last {DEPLOYS} deploys are kept"
+
+    def _roots_beyond(self, agent: AgentName) -> bool:
+        """As the job that takes them away sees it: what that one would leave is no reason."""
+        kept = self.roster.kept.get(agent)
+        if not kept:
+            return False
+        recorded = self._system(agent) if agent in self.keys else None
+        return any(roots_beyond(self.world, agent, kept, recorded))
 
 
 def _look(world: World, roster: Roster) -> _Look:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from hive.adapters.files import Files
 from hive.domain.agent import Desired
@@ -17,15 +18,16 @@ from hive.domain.crash import LIMIT, Crash
 from hive.domain.job import JobId, JobState
 from hive.domain.meta import Base
 from hive.domain.names import MANAGER, AgentName
+from hive.domain.roster import DEPLOYS
 from hive.errors import Refused
 from hive.jobs.survey import Difference
 from hive.queue.report import report
 from hive.service import agents, jobs, lifecycle, sweeps
 from hive.service.lifecycle import Asked
 from hive.steps.look import candidate
-from hive.steps.tidy import DEPLOYS
 from hive.store import agents as rows
 from hive.store import crashes, events, messages, migrate
+from hive.store.tables import JobRow
 from tests.pretend import ALICE, BOB, Pretend, a_pretend_host
 
 ME = Asked("ann")
@@ -394,6 +396,28 @@ def test_the_closures_of_the_last_deploys_are_kept(pretend: Pretend) -> None:
     assert spawn.result
     assert first == {Path(spawn.result["system"])}
     assert swept(pretend) == []
+
+
+def more_roots(pretend: Pretend, *, of: str) -> None:
+    """As deploys leave them that change no file of the system, or that the database forgot."""
+    (root, *_) = (pretend.host.layout.gcroots / ALICE).iterdir()
+    system = root.readlink() if of == "recorded" else root.readlink().with_name("forgotten")
+    for number in range(DEPLOYS + 1):
+        root.with_name(f"{number:016}").symlink_to(system)
+
+
+def test_many_roots_of_one_closure_are_no_litter(pretend: Pretend) -> None:
+    more_roots(pretend, of="recorded")
+    for _ in range(2):
+        assert swept(pretend) == []
+
+
+def test_what_the_database_has_forgotten_is_kept_and_not_tidied_for_ever(pretend: Pretend) -> None:
+    more_roots(pretend, of="forgotten")
+    with pretend.host.database.write() as session:
+        session.execute(update(JobRow).values(result=None))
+    for _ in range(2):
+        assert swept(pretend) == []
 
 
 def test_one_agent_that_cannot_be_looked_at_spoils_no_other(
