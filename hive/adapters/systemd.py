@@ -25,6 +25,8 @@ SAID = 20
 """Lines of a journal that tell why something failed."""
 BY_SYSTEMD = ("container@", "Starting ", "Started ", "Stopping ", "Stopped ", "Failed to start ")
 """How lines begin that systemd itself writes there, which say no more than systemctl does."""
+WIDEST = 500
+"""Letters of a line of a journal: an agent chooses what it says there."""
 FRESH = 0.1
 """Seconds."""
 UNCOUNTED = 2**64 - 1
@@ -196,7 +198,8 @@ class Systemd:
         """The end of its journal, without what systemd itself says there."""
         look = ("journalctl", "--no-pager", "--output=cat", f"--lines={lines}")
         ran = self.shell.run(*look, f"--unit={container.unit}", quiet=True)
-        return "\n".join(line for line in ran.out.splitlines() if not line.startswith(BY_SYSTEMD))
+        said = (line for line in ran.out.splitlines() if not line.startswith(BY_SYSTEMD))
+        return "\n".join(line if len(line) <= WIDEST else f"{line[:WIDEST]}…" for line in said)
 
     def is_going_down(self) -> bool:
         """This host stops, and all of its units with it."""
