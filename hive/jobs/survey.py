@@ -191,18 +191,28 @@ class _Look:
             return None
         if agent.name not in self.blocks:
             return self._no_manager() if agent.name.is_manager else None
-        if agent.desired is Desired.STOPPED:
-            return self._wanted_stopped(agent, unit)
-        is_down = not unit.is_active and not (unit.is_moving and not unit.is_flapping)
-        crashed = bool(self.roster.crashes.get(agent.name))
-        if self.roster.busy(agent.name) and not (is_down and crashed):
-            return None
-        found = self._undone(agent, unit) or (self._down(agent, unit) if is_down else None)
-        tried = self.roster.given_up(agent.name) if found and found.kind else None
-        if found and tried and not (found.kind == Start.kind and crashed):
+        look = self._wanted_stopped if agent.desired is Desired.STOPPED else self._wanted_running
+        found = look(agent, unit)
+        tried = self._tried(found) if found else None
+        if found and tried:
             because = f"{found.because}, and job {tried} could not mend it"
             return Difference(agent.name, because, None, gives_up=True)
         return found
+
+    def _tried(self, found: Difference) -> JobId | None:
+        """The job by which the last sweep tried to mend it: what that could not, another cannot."""
+        if found.kind is None:
+            return None
+        return self.roster.given_up(found.agent) or self.roster.failed_at(found.agent, found.kind)
+
+    def _wanted_running(self, agent: Agent, unit: Unit) -> Difference | None:
+        is_down = not unit.is_active and not (unit.is_moving and not unit.is_flapping)
+        if not is_down:
+            return None if self.roster.busy(agent.name) else self._undone(agent, unit)
+        crashed = bool(self.roster.crashes.get(agent.name))
+        if self.roster.runs(agent.name) and not crashed:
+            return None
+        return self._undone(agent, unit) or self._down(agent, unit)
 
     def _wanted_stopped(self, agent: Agent, unit: Unit) -> Difference | None:
         if not unit.is_active or self.roster.busy(agent.name):
@@ -274,6 +284,8 @@ class _Look:
                 continue
             agent = AgentName(name)
             waiting = self.roster.waiting(agent)
+            if self.roster.failed_at(agent, Tidy.kind):
+                continue
             if name in scratch:
                 yield agent, "something in the making is left of it"
             elif name in sides and not waiting:

@@ -36,7 +36,8 @@ def roster(
         agents=here,
         live=tuple(all_of(session, live)),
         crashes=crashes.since(session, node, now - WITHIN),
-        last={job.agent: job for job in _last(session, node, beside) if job.agent},
+        last=_last(session, node, beside),
+        newest=_last(session, node, frozenset()),
         kept={one.name: deployed(session, node, one.name) for one in here},
     )
 
@@ -61,7 +62,7 @@ def failed_on(session: Session, node: NodeName) -> frozenset[tuple[AgentName, st
     return frozenset((agent, base["url"]) for agent, base in found if agent and base)
 
 
-def _last(session: Session, node: NodeName, beside: frozenset[str]) -> list[Job]:
+def _last(session: Session, node: NodeName, beside: frozenset[str]) -> dict[AgentName, Job]:
     """By a walk back from the newest job of each agent, not over all there ever were."""
     other = JOBS.alias("other")
     newest = (
@@ -72,4 +73,4 @@ def _last(session: Session, node: NodeName, beside: frozenset[str]) -> list[Job]
         .limit(1)
     )
     ids = select(newest.correlate(AGENTS).scalar_subquery().label("id")).where(A.node == node)
-    return all_of(session, selected(C.id.in_(ids)))
+    return {job.agent: job for job in all_of(session, selected(C.id.in_(ids))) if job.agent}

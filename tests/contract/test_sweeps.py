@@ -15,6 +15,7 @@ from sqlalchemy import update
 from hive.adapters.files import Files
 from hive.domain.agent import Desired
 from hive.domain.crash import LIMIT, Crash
+from hive.domain.fullness import Fullness
 from hive.domain.job import JobId, JobState
 from hive.domain.meta import Base
 from hive.domain.names import MANAGER, AgentName
@@ -26,7 +27,7 @@ from hive.service import agents, jobs, lifecycle, sweeps
 from hive.service.lifecycle import Asked
 from hive.steps.look import candidate
 from hive.store import agents as rows
-from hive.store import crashes, events, messages, migrate
+from hive.store import crashes, events, messages, migrate, workers
 from hive.store.tables import JobRow
 from tests.pretend import ALICE, BOB, Pretend, a_pretend_host
 
@@ -321,6 +322,67 @@ def test_what_a_sweep_could_not_mend_is_told_and_left_to_an_operator(pretend: Pr
     root.mkdir()
     done(pretend, lifecycle.rebuild, ALICE)
     assert swept(pretend) == []
+
+
+def cannot_start(pretend: Pretend) -> None:
+    root = pretend.host.layout.root(ALICE.container)
+    shutil.rmtree(root)
+    root.write_text("not a folder")
+    pretend.host = replace(pretend.host, failure_limit=1)
+
+
+def test_what_crashes_and_cannot_be_started_is_given_up_however_slowly(pretend: Pretend) -> None:
+    end(pretend)
+    crash(pretend, 0)
+    cannot_start(pretend)
+    assert swept(pretend) == [("alice", "start")]
+    crash(pretend, 1)  # as the watch tells of the start that failed
+    assert swept(pretend) == [("alice", None)]
+    assert swept(pretend) == []
+
+
+def test_what_was_given_up_has_all_its_chances_again_when_an_operator_acts(
+    pretend: Pretend,
+) -> None:
+    for number in range(LIMIT):
+        crash(pretend, number)
+    end(pretend)
+    assert swept(pretend) == [("alice", None)]
+    done(pretend, lifecycle.start, ALICE)
+    end(pretend)
+    crash(pretend, LIMIT)
+    assert swept(pretend) == [("alice", "start")]
+    assert state(pretend) == "active"
+
+
+def test_what_is_down_is_started_though_something_is_queued_for_it(pretend: Pretend) -> None:
+    spawned(pretend, HM1ND)
+    lifecycle.rebuild(pretend.host, ALICE, ME)  # which waits, as for room on a disk
+    with pretend.host.database.write() as session:
+        workers.set_disk(session, pretend.host.node, Fullness.CRITICAL)
+    end(pretend)
+    assert swept(pretend) == [("alice", "start")]
+    assert state(pretend) == "active"
+    assert planned(pretend) == []
+
+
+@pytest.mark.parametrize("kind", ["limit", "tidy"])
+def test_what_could_not_be_done_beside_is_not_tried_at_each_sweep(
+    pretend: Pretend, kind: str
+) -> None:
+    if kind == "limit":
+        limits_lost(pretend)
+        pretend.host.layout.drop_in(ALICE.container).parent.write_text("not a folder")
+    else:
+        (pretend.host.layout.scratch / ALICE).symlink_to("/proc/self")
+        pretend.host.layout.scratch.chmod(0o500)
+    pretend.host = replace(pretend.host, failure_limit=1)
+    assert swept(pretend) == [("alice", kind)]
+    assert [one.job.state for one in jobs.listed(pretend.host, kind=kind)] == [JobState.FAILED]
+    for _ in range(2):
+        swept(pretend)
+    assert len(jobs.listed(pretend.host, kind=kind)) == 1
+    assert told(pretend, "agent.failed") == (kind == "limit")
 
 
 def test_a_proposal_whose_agent_has_lost_its_folder_fails(pretend: Pretend) -> None:
