@@ -16,7 +16,7 @@ from hive.domain.agent import Agent, Desired
 from hive.domain.crash import LIMIT, WITHIN, wait_before_start
 from hive.domain.job import JobId
 from hive.domain.meta import FLAKE, LOCK, Block, Meta, parse
-from hive.domain.names import MANAGER, AgentName, ContainerName
+from hive.domain.names import MANAGER, AgentName, ContainerName, Rev
 from hive.domain.report import Reader, Report
 from hive.domain.roster import DEPLOYS, Roster
 from hive.domain.target import closure_keys
@@ -64,7 +64,13 @@ def survey(world: World, roster: Roster) -> Survey:
     """What differs on this node from what is wanted. Nothing is touched."""
     look = _look(world, roster)
     found = tuple(look.differences())
-    reports = (*look.failures(found), *look.unknown(), *look.behind(), *look.diverged())
+    reports = (
+        *look.failures(found),
+        *look.unseen(found),
+        *look.unknown(),
+        *look.behind(),
+        *look.diverged(),
+    )
     return Survey(len(look.here), found, tuple(look.orphans()), reports)
 
 
@@ -112,6 +118,19 @@ class _Look:
                     data={"because": one.because},
                 )
 
+    def unseen(self, found: tuple[Difference, ...]) -> Iterator[Report]:
+        """Agents that could not be looked at: nothing is mended of them."""
+        for one in found:
+            if one.kind is None and not one.gives_up:
+                yield Report(
+                    "agent.unseen",
+                    f"{one.agent} cannot be looked at: {one.because}",
+                    once=f"unseen:{one.agent}:{one.because}",
+                    to=OPERATOR,
+                    agent=one.agent,
+                    data={"because": one.because},
+                )
+
     def unknown(self) -> Iterator[Report]:
         """Containers of a name that hive would give, and of no agent that it knows."""
         known = {agent.name.container for agent in self.roster.agents}
@@ -148,7 +167,7 @@ class _Look:
             block = self.blocks.get(agent.name)
             if block is None or self.roster.busy(agent.name):
                 continue
-            main = self.world.git.ref(self.world.layout.applied(agent.name), MAIN)
+            main = self._applied_main(agent.name)
             if main != block.rev:
                 yield Report(
                     "agent.diverged",
@@ -158,6 +177,13 @@ class _Look:
                     agent=agent.name,
                     data={"applied": main, "deployed": block.rev},
                 )
+
+    def _applied_main(self, agent: AgentName) -> Rev | None:
+        """None too where its repo cannot be read, which spoils the look at no other."""
+        try:
+            return self.world.git.ref(self.world.layout.applied(agent), MAIN)
+        except HiveError:
+            return None
 
     def orphans(self) -> Iterator[JobId]:
         for job in self.roster.live:

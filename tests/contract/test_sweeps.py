@@ -16,11 +16,12 @@ from hive.adapters.files import Files
 from hive.domain.agent import Desired
 from hive.domain.crash import LIMIT, Crash
 from hive.domain.fullness import Fullness
-from hive.domain.job import JobId, JobState
+from hive.domain.job import Job, JobId, JobState
 from hive.domain.meta import Base
 from hive.domain.names import MANAGER, AgentName
 from hive.domain.roster import DEPLOYS
 from hive.errors import Refused
+from hive.jobs.recipe import Recipe
 from hive.jobs.survey import Difference
 from hive.queue.report import report
 from hive.service import agents, jobs, lifecycle, sweeps
@@ -499,6 +500,47 @@ def test_one_agent_that_cannot_be_looked_at_spoils_no_other(
     assert found[ALICE][0] == "limit"
     assert found[BOB] == (None, "a trap")
     assert home.exists()
+    for _ in range(2):
+        swept(pretend)
+    assert told(pretend, "agent.unseen") == 1
+
+
+def test_an_applied_repo_that_cannot_be_read_spoils_no_other(pretend: Pretend) -> None:
+    spawned(pretend, BOB)
+    (pretend.applied(BOB) / ".git" / "reftable").mkdir()
+    limits_lost(pretend)
+    assert swept(pretend) == [("alice", "limit")]
+    assert told(pretend, "agent.diverged") == 1
+
+
+def test_an_agent_that_was_destroyed_since_the_look_is_not_made_anew(pretend: Pretend) -> None:
+    conf_changed(pretend)
+    job, _ = sweeps.sweep(pretend.host, ME)
+    gone: list[JobId] = []
+
+    def destroyed() -> None:
+        """Asked for before the rebuild is, it ends before that begins."""
+        gone.append(lifecycle.destroy(pretend.host, ALICE, ME)[0].id)
+
+    host = replace(pretend.host, recipe=lambda of: _with(pretend, of, destroyed))
+    jobs.run(host, job.id, until=lambda: bool(jobs.children(pretend.host, job.id)))
+    for child in (
+        *gone,
+        *(one.id for one in jobs.children(pretend.host, job.id) if one.agent == ALICE),
+    ):
+        jobs.run(pretend.host, child)
+    assert not pretend.host.layout.conf(ALICE.container).exists()
+    (rebuild,) = (view.job for view in jobs.listed(pretend.host, kind="rebuild"))
+    assert rebuild.error
+    assert (rebuild.state, rebuild.error.code) == (JobState.FAILED, "destroyed")
+
+
+def _with(pretend: Pretend, of: Job, act: Callable[[], object]) -> Recipe:
+    """The database is read, and then something happens."""
+    recipe = pretend.host.recipe(of)
+    if of.kind == "reconcile":
+        act()
+    return recipe
 
 
 def test_a_report_is_told_to_whoever_was_not_told(pretend: Pretend) -> None:
