@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from hive.adapters.files import Files
 from hive.domain.agent import Desired
@@ -24,16 +24,18 @@ from hive.errors import Refused
 from hive.jobs.recipe import Recipe
 from hive.jobs.survey import Difference
 from hive.queue.report import report
+from hive.queue.schedules import Schedules
 from hive.service import agents, jobs, lifecycle, sweeps
 from hive.service.lifecycle import Asked
 from hive.steps.look import candidate
 from hive.store import agents as rows
 from hive.store import crashes, events, messages, migrate, workers
-from hive.store.tables import JobRow
+from hive.store.tables import JobRow, ScheduleRow
 from tests.pretend import ALICE, BOB, Pretend, a_pretend_host
 
 ME = Asked("ann")
 HM1ND = AgentName(MANAGER)
+WEEK = timedelta(days=7)
 
 
 @pytest.fixture
@@ -156,6 +158,34 @@ def test_after_a_reboot_all_that_should_run_does(pretend: Pretend) -> None:
     assert state(pretend, BOB) == "inactive"
     assert layout.drop_in(ALICE.container).exists()
     assert swept(pretend) == []
+
+
+def test_a_host_that_was_off_for_a_week_is_swept_once_and_starts_a_few_at_a_time(
+    pretend: Pretend,
+) -> None:
+    spawned(pretend, BOB)
+    spawned(pretend, HM1ND)
+    names = (ALICE, BOB, HM1ND)
+    for name in names:
+        pretend.world().systemd.stop(name.container)  # as the host does
+    shutil.rmtree(pretend.host.layout.run)
+    with pretend.host.database.write() as session:
+        session.execute(update(ScheduleRow).values(since=pretend.host.clock.now() - WEEK))
+    for _ in range(3):
+        Schedules(pretend.host).run_once(pretend.host.clock.now())
+    (sweep,) = (view.job for view in jobs.listed(pretend.host, kind="reconcile"))
+    assert len(jobs.listed(pretend.host, kind="prune")) == 1
+    ended = jobs.run(pretend.host, sweep.id)
+    assert ended.state is JobState.SUCCEEDED
+    with pretend.host.database.read() as session:
+        at_once = session.scalar(select(JobRow.at_once).where(JobRow.id == sweep.id))
+    assert at_once == pretend.world().starts
+    children = jobs.children(pretend.host, sweep.id)
+    assert sorted((f"{job.agent}", job.kind) for job in children) == sorted(
+        (f"{name}", "start") for name in names
+    )
+    assert {state(pretend, name) for name in names} == {"active"}
+    assert sweeps.planned(pretend.host).is_nothing
 
 
 def limits_lost(pretend: Pretend) -> None:
