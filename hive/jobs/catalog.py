@@ -83,7 +83,7 @@ def recipe(
     if agent.desired is Desired.DESTROYED and job.kind in DEPLOYING and not job.restoring:
         raise Refused(
             f"{agent.name} was destroyed since this was asked for",
-            code="destroyed",
+            code="agent-destroyed",
             hint=f"hive spawn {agent.name} brings it back",
         )
     restarts = Restarts(job.ask.get("restart", Restarts.AUTO))

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from hive.adapters.machine import Disk
 from hive.domain.fullness import CRITICAL, WARNING, Fullness
@@ -19,6 +20,7 @@ from hive.queue.drive import drive
 from hive.queue.submit import cancel
 from hive.service.fleet import Hindrances, nodes
 from hive.store import claims, events, messages, moves, workers
+from hive.store.tables import JobRow
 from tests.contract.queue_samples import Bench, a_bench
 from tests.contract.store_samples import at_once
 
@@ -118,7 +120,7 @@ def test_what_only_restores_passes_for_its_agent_is_down_meanwhile(bench: Bench)
     job = bench.submit(kind="apply")
     looked(bench, CRITICAL)
     with bench.database.write() as session:
-        session.execute(moves.JOBS.update().where(moves.C.id == job.id).values(restoring=True))
+        session.execute(update(JobRow).where(JobRow.id == job.id).values(restoring=True))
     assert goes(bench, job)
     assert hindrance(bench, job) is None
 

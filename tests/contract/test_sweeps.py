@@ -562,7 +562,7 @@ def test_an_agent_that_was_destroyed_since_the_look_is_not_made_anew(pretend: Pr
     assert not pretend.host.layout.conf(ALICE.container).exists()
     (rebuild,) = (view.job for view in jobs.listed(pretend.host, kind="rebuild"))
     assert rebuild.error
-    assert (rebuild.state, rebuild.error.code) == (JobState.FAILED, "destroyed")
+    assert (rebuild.state, rebuild.error.code) == (JobState.FAILED, "agent-destroyed")
 
 
 def _with(pretend: Pretend, of: Job, act: Callable[[], object]) -> Recipe:
