@@ -235,6 +235,8 @@ class _Look:
         is_down = not unit.is_active and not (unit.is_moving and not unit.is_flapping)
         if not is_down:
             return None if self.roster.busy(agent.name) else self._undone(agent, unit)
+        if not agent.settings.autostart:
+            return None  # a rebuild would start it, too
         crashed = bool(self.roster.crashes.get(agent.name))
         if self.roster.runs(agent.name) and not crashed:
             return None
@@ -246,8 +248,6 @@ class _Look:
         return Difference(agent.name, "it runs, and is wanted stopped", Stop.kind)
 
     def _down(self, agent: Agent, unit: Unit) -> Difference | None:
-        if not agent.settings.autostart:
-            return None
         crashes = self.roster.crashes.get(agent.name, ())
         wait = wait_before_start(crashes, self.roster.at)
         if wait is None:

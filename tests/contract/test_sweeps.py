@@ -142,6 +142,7 @@ def test_what_somebody_started_by_hand_is_stopped_where_that_is_wanted(pretend: 
 def test_what_shall_not_start_by_itself_does_not(pretend: Pretend) -> None:
     lifecycle.change(pretend.host, ALICE, ME, ["autostart=no"])
     end(pretend)
+    conf_changed(pretend)
     assert swept(pretend) == []
     assert state(pretend) == "failed"
 
