@@ -28,6 +28,8 @@ BY_SYSTEMD = ("container@", "Starting ", "Started ", "Stopping ", "Stopped ", "F
 """How lines begin that systemd itself writes there, which say no more than systemctl does."""
 _RESULT = re.compile(r"Failed with result '([a-z-]+)'")
 _STATUS = re.compile(r"Main process exited, code=[a-z]+, status=(\d+)")
+WIDEST = 500
+"""Letters of a line of a journal: an agent chooses what it says there."""
 FRESH = 0.1
 """Seconds."""
 UNCOUNTED = 2**64 - 1
@@ -205,7 +207,8 @@ class Systemd:
     def last_words(self, container: ContainerName, *, lines: int = SAID) -> str:
         """The end of its journal, without what systemd itself says there."""
         said = self._journal(container, lines)
-        return "\n".join(line for line in said if not line.startswith(BY_SYSTEMD))
+        told = (line for line in said if not line.startswith(BY_SYSTEMD))
+        return "\n".join(line if len(line) <= WIDEST else f"{line[:WIDEST]}…" for line in told)
 
     def last_end(self, container: ContainerName) -> tuple[str, str]:
         """Result and exit status of the last run that failed, by the journal.

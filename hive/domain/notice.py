@@ -23,6 +23,7 @@ WANTED: Final = "approval_wanted"
 FAILED: Final = "job_failed"
 LONGEST: Final = 1000  #: characters of a note
 
+_GONE: Final = ("destroyed", "agent-destroyed")
 _BY_ITSELF: Final = ("schedule:", "sweep")
 _ENDS: Final = {
     JobState.SUCCEEDED: "succeeded",
@@ -81,7 +82,7 @@ def _failed(job: Job) -> NewMessage:
 def _is_unwatched_failure(job: Job) -> bool:
     """Nobody follows it; and that its agent was destroyed is no trouble."""
     is_unwatched = job.parent_id is not None or job.requested_by.startswith(_BY_ITSELF)
-    is_wanted = not (job.error and job.error.code == "destroyed")
+    is_wanted = not (job.error and job.error.code in _GONE)
     return job.state is JobState.FAILED and is_unwatched and is_wanted
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from hive.domain.agent import Agent, AgentSettings
+from hive.domain.agent import Agent, AgentSettings, Desired
 from hive.domain.approval import Seen
-from hive.domain.job import IDLE, URGENT, Job
+from hive.domain.job import BUILDING, IDLE, URGENT, Job
 from hive.domain.meta import Base
 from hive.domain.names import AgentName, NodeName, Rev
 from hive.domain.notifier import TEST, Notifier
@@ -47,6 +47,8 @@ ENDING: Final = frozenset({Destroy.kind, Purge.kind})
 """Kinds after which there is no agent."""
 BESIDE: Final = frozenset({Tidy.kind, Limit.kind})
 """Kinds whose end says nothing of how an agent fares."""
+DEPLOYING: Final = BUILDING - {Spawn.kind}
+"""Kinds that make a container anew where there is none, of an agent that was there before."""
 PROPOSING: Final = frozenset({Apply.kind, Rollback.kind})
 """Kinds that deploy a commit of their own, and leave a trail of tags."""
 
@@ -78,6 +80,12 @@ def recipe(
         return found
     if agent is None:
         raise Fault(f"job {job.id} is about an agent that has no row: {job.agent}")
+    if agent.desired is Desired.DESTROYED and job.kind in DEPLOYING and not job.restoring:
+        raise Refused(
+            f"{agent.name} was destroyed since this was asked for",
+            code="agent-destroyed",
+            hint=f"hive spawn {agent.name} brings it back",
+        )
     restarts = Restarts(job.ask.get("restart", Restarts.AUTO))
     match job.kind:
         case Spawn.kind:

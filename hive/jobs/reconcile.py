@@ -40,7 +40,7 @@ class Reconcile(Recipe):
     def result(self, world: World) -> dict[str, object]:
         found = self._survey(world)
         differ = [_told(one) for one in found.differences]
-        changed = len(differ) + len(found.orphans)
+        changed = len(tuple(_children(found))) + len(found.orphans)  # else it is forgotten one day
         return {"agents": found.looked_at, "differ": differ, "changed": changed}
 
     def aftermath(self, world: World) -> Aftermath:

@@ -16,9 +16,9 @@ from hive.domain.agent import Agent, Desired
 from hive.domain.crash import LIMIT, WITHIN, wait_before_start
 from hive.domain.job import JobId
 from hive.domain.meta import FLAKE, LOCK, Block, Meta, parse
-from hive.domain.names import MANAGER, AgentName, ContainerName
+from hive.domain.names import MANAGER, AgentName, ContainerName, Rev
 from hive.domain.report import Reader, Report
-from hive.domain.roster import Roster
+from hive.domain.roster import DEPLOYS, Roster
 from hive.domain.target import closure_keys
 from hive.errors import HiveError
 from hive.jobs.limit import Limit
@@ -31,7 +31,7 @@ from hive.steps.container import limits_differ, profile_of
 from hive.steps.home import HomeReady
 from hive.steps.look import CANDIDATES
 from hive.steps.step import Differs
-from hive.steps.tidy import DEPLOYS, roots_of
+from hive.steps.tidy import roots_beyond
 
 ALL: Final = frozenset(Reader)
 OPERATOR: Final = frozenset({Reader.OPERATOR})
@@ -64,7 +64,13 @@ def survey(world: World, roster: Roster) -> Survey:
     """What differs on this node from what is wanted. Nothing is touched."""
     look = _look(world, roster)
     found = tuple(look.differences())
-    reports = (*look.failures(found), *look.unknown(), *look.behind(), *look.diverged())
+    reports = (
+        *look.failures(found),
+        *look.unseen(found),
+        *look.unknown(),
+        *look.behind(),
+        *look.diverged(),
+    )
     return Survey(len(look.here), found, tuple(look.orphans()), reports)
 
 
@@ -112,6 +118,19 @@ class _Look:
                     data={"because": one.because},
                 )
 
+    def unseen(self, found: tuple[Difference, ...]) -> Iterator[Report]:
+        """Agents that could not be looked at: nothing is mended of them."""
+        for one in found:
+            if one.kind is None and not one.gives_up:
+                yield Report(
+                    "agent.unseen",
+                    f"{one.agent} cannot be looked at: {one.because}",
+                    once=f"unseen:{one.agent}:{one.because}",
+                    to=OPERATOR,
+                    agent=one.agent,
+                    data={"because": one.because},
+                )
+
     def unknown(self) -> Iterator[Report]:
         """Containers of a name that hive would give, and of no agent that it knows."""
         known = {agent.name.container for agent in self.roster.agents}
@@ -148,7 +167,7 @@ class _Look:
             block = self.blocks.get(agent.name)
             if block is None or self.roster.busy(agent.name):
                 continue
-            main = self.world.git.ref(self.world.layout.applied(agent.name), MAIN)
+            main = self._applied_main(agent.name)
             if main != block.rev:
                 yield Report(
                     "agent.diverged",
@@ -158,6 +177,13 @@ class _Look:
                     agent=agent.name,
                     data={"applied": main, "deployed": block.rev},
                 )
+
+    def _applied_main(self, agent: AgentName) -> Rev | None:
+        """None too where its repo cannot be read, which spoils the look at no other."""
+        try:
+            return self.world.git.ref(self.world.layout.applied(agent), MAIN)
+        except HiveError:
+            return None
 
     def orphans(self) -> Iterator[JobId]:
         for job in self.roster.live:
@@ -191,18 +217,30 @@ class _Look:
             return None
         if agent.name not in self.blocks:
             return self._no_manager() if agent.name.is_manager else None
-        if agent.desired is Desired.STOPPED:
-            return self._wanted_stopped(agent, unit)
-        is_down = not unit.is_active and not (unit.is_moving and not unit.is_flapping)
-        crashed = bool(self.roster.crashes.get(agent.name))
-        if self.roster.busy(agent.name) and not (is_down and crashed):
-            return None
-        found = self._undone(agent, unit) or (self._down(agent, unit) if is_down else None)
-        tried = self.roster.given_up(agent.name) if found and found.kind else None
-        if found and tried and not (found.kind == Start.kind and crashed):
+        look = self._wanted_stopped if agent.desired is Desired.STOPPED else self._wanted_running
+        found = look(agent, unit)
+        tried = self._tried(found) if found else None
+        if found and tried:
             because = f"{found.because}, and job {tried} could not mend it"
             return Difference(agent.name, because, None, gives_up=True)
         return found
+
+    def _tried(self, found: Difference) -> JobId | None:
+        """The job by which the last sweep tried to mend it: what that could not, another cannot."""
+        if found.kind is None:
+            return None
+        return self.roster.given_up(found.agent) or self.roster.failed_at(found.agent, found.kind)
+
+    def _wanted_running(self, agent: Agent, unit: Unit) -> Difference | None:
+        is_down = not unit.is_active and not (unit.is_moving and not unit.is_flapping)
+        if not is_down:
+            return None if self.roster.busy(agent.name) else self._undone(agent, unit)
+        if not agent.settings.autostart:
+            return None  # a rebuild would start it, too
+        crashed = bool(self.roster.crashes.get(agent.name))
+        if self.roster.runs(agent.name) and not crashed:
+            return None
+        return self._undone(agent, unit) or self._down(agent, unit)
 
     def _wanted_stopped(self, agent: Agent, unit: Unit) -> Difference | None:
         if not unit.is_active or self.roster.busy(agent.name):
@@ -210,8 +248,6 @@ class _Look:
         return Difference(agent.name, "it runs, and is wanted stopped", Stop.kind)
 
     def _down(self, agent: Agent, unit: Unit) -> Difference | None:
-        if not agent.settings.autostart:
-            return None
         crashes = self.roster.crashes.get(agent.name, ())
         wait = wait_before_start(crashes, self.roster.at)
         if wait is None:
@@ -274,12 +310,22 @@ class _Look:
                 continue
             agent = AgentName(name)
             waiting = self.roster.waiting(agent)
+            if self.roster.failed_at(agent, Tidy.kind):
+                continue
             if name in scratch:
                 yield agent, "something in the making is left of it"
             elif name in sides and not waiting:
                 yield agent, "a candidate of it is left in meta"
-            elif len(roots_of(self.world, agent)) > DEPLOYS + waiting:
+            elif self._roots_beyond(agent):
                 yield agent, f"more than the closures of its last {DEPLOYS} deploys are kept"
+
+    def _roots_beyond(self, agent: AgentName) -> bool:
+        """As the job that takes them away sees it: what that one would leave is no reason."""
+        kept = self.roster.kept.get(agent)
+        if not kept:
+            return False
+        recorded = self._system(agent) if agent in self.keys else None
+        return any(roots_beyond(self.world, agent, kept, recorded))
 
 
 def _look(world: World, roster: Roster) -> _Look:

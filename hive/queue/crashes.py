@@ -95,9 +95,13 @@ class CrashWatch:
         return is_new and any(agent.name not in self._runs for agent in self._watched())
 
     def _look(self, now: datetime) -> int:
-        since, self._at = self._at or now, now
+        """What a look that fails has not seen, the next one does: of the same time."""
         self._looked = self.host.clock.monotonic()
-        watched = self._watched()
+        noted = self._looked_at(self._watched(), self._at or now, now)
+        self._at = now
+        return noted
+
+    def _looked_at(self, watched: list[Agent], since: datetime, now: datetime) -> int:
         if not watched:
             self._runs.clear()
             return 0

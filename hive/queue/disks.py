@@ -34,11 +34,18 @@ class Disks:
             before = workers.disk_of(session, self.host.node)
         if fullness is before:
             return Tally()
+        is_news = before is not None or fullness is not Fullness.OK
         with self.host.database.write() as session:
             changed = workers.set_disk(session, self.host.node, fullness)
-            if changed:
+            if changed and is_news:
                 report(session, self.host.node, _told(fullness, path, found, now), now=now)
-        return Tally(told=int(changed))
+        return Tally(told=int(changed and is_news))
+
+    def again(self, now: datetime) -> Tally:
+        """Where builds wait for room: with no maintenance here, nobody else would see it come."""
+        with self.host.database.read() as session:
+            is_full = workers.disk_of(session, self.host.node) is Fullness.CRITICAL
+        return self.run_once(now) if is_full else Tally()
 
 
 def _told(fullness: Fullness, path: Path, found: Disk, now: datetime) -> Report:

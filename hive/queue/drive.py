@@ -11,6 +11,7 @@ from hive.domain.job import Job, JobId, JobState
 from hive.domain.names import NodeName
 from hive.domain.worker import LEASE, SERVING, Role, Worker
 from hive.errors import Refused
+from hive.queue.disks import Disks
 from hive.queue.heartbeat import Heart
 from hive.queue.host import Host
 from hive.queue.work import work
@@ -70,8 +71,11 @@ def lives(host: Host, worker: Worker) -> bool:
 def _driven(host: Host, heart: Heart, job_id: JobId, until: Callable[[], bool]) -> Job:
     while (job := find(host, job_id)).state in PENDING and not until():
         is_ours = job.node == host.node and not is_served(host)
-        if not (is_ours and work(host, heart, job.lock)):
-            host.clock.sleep(EVERY)
+        if is_ours and work(host, heart, job.lock):
+            continue
+        if is_ours:
+            Disks(host).again(host.clock.now())
+        host.clock.sleep(EVERY)
     return job
 
 

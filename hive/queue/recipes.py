@@ -17,7 +17,6 @@ from hive.jobs.reconcile import Reconcile
 from hive.jobs.tidy import Tidy
 from hive.jobs.update_base import UpdateBase
 from hive.queue import prune
-from hive.steps.tidy import DEPLOYS
 from hive.store import agents, jobs, messages, notifiers, rosters
 from hive.store.session import Database, Session
 
@@ -48,7 +47,7 @@ class Recipes:
                 seen = rosters.roster(session, job.node, now, beside=catalog.BESIDE)
                 return Known(roster=seen, settings=self.defaults)
             case Tidy.kind if job.agent is not None:
-                kept = rosters.deployed(session, job.node, job.agent, last=DEPLOYS)
+                kept = rosters.deployed(session, job.node, job.agent)
                 live = jobs.live_of(session, job.node, job.agent)
                 return Known(kept=kept, waits=any(one.is_waiting for one in live))
             case UpdateBase.kind:

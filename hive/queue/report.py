@@ -22,7 +22,11 @@ def report(session: Session, node: NodeName, said: Report, *, now: datetime) -> 
 
     Where there is no manager, the operator is told what would be the manager's.
     """
-    told = [messages.tell(session, new, now=now) for new in _messages(session, node, said)]
+    found = list(_messages(session, node, said))
+    if all(messages.is_told(session, new) for new in found):
+        return False
+    messages.hold(session, (("", OPERATOR), (node, MANAGER)))
+    told = [messages.tell(session, new, now=now) for new in found]
     if not any(told):
         return False
     data = {**said.data, "said": said.body.partition("\n")[0]}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from hive.domain.agent import Agent, Desired
 from hive.domain.job import LIVE, Job, JobId, NewJob
+from hive.domain.names import AgentName, NodeName
 from hive.queue.host import Host
-from hive.store import agents, jobs, moves, verdicts
+from hive.store import agents, crashes, jobs, moves, verdicts
+from hive.store.session import Session
 
 
 def submit(
@@ -31,7 +35,7 @@ def submit(
         if desired is not None and new.agent is not None:
             agents.set_desired(session, new.node, new.agent, desired, now=now)
         if acts and new.agent is not None:
-            agents.take_up(session, new.node, new.agent)
+            _take_up(session, new.node, new.agent, now)
         if is_new and new.series is not None:
             verdicts.supersede(session, job, now=now)
     host.bell.ring(job.node, job.id)
@@ -51,11 +55,17 @@ def retry(
         if agent is not None:
             agents.put(session, agent, now=now)
         if job.agent is not None:
-            agents.take_up(session, job.node, job.agent)
+            _take_up(session, job.node, job.agent, now)
         if desired is not None and job.agent is not None:
             agents.set_desired(session, job.node, job.agent, desired, now=now)
     host.bell.ring(job.node, job.id)
     return job
+
+
+def _take_up(session: Session, node: NodeName, agent: AgentName, now: datetime) -> None:
+    """An operator acts on it: its crashes are over, too, or the next one would be the last."""
+    agents.take_up(session, node, agent)
+    crashes.forgive(session, node, agent, now=now)
 
 
 def cancel(host: Host, job_id: JobId) -> Job:

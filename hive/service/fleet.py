@@ -66,7 +66,8 @@ class NodeView:
     def holds_up(self, job: Job) -> bool:
         """Its disk is too full for what this one does."""
         is_full = self.node.disk is Fullness.CRITICAL
-        return is_full and job.kind in BUILDING and job.state is JobState.QUEUED
+        builds = job.kind in BUILDING and not job.restoring and not job.cancel_requested_at
+        return is_full and builds and job.state is JobState.QUEUED
 
 
 def listed(host: Host) -> list[WorkerView]:

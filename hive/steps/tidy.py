@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from hive.adapters.streams import RefMove
 from hive.adapters.world import World
@@ -13,9 +12,6 @@ from hive.domain.names import AgentName
 from hive.domain.target import Recorded
 from hive.steps.look import candidate, system_of
 from hive.steps.step import Differs, Finding, Holds
-
-DEPLOYS: Final = 3
-"""The closures of so many deploys are kept from the collector: a way back needs no build."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +65,16 @@ class RootsKept:
 
     def _beyond(self, world: World) -> Iterator[Path]:
         """Nothing, where the database has forgotten what was deployed."""
-        kept = self.kept | {system_of(world, Recorded(self.agent))}
         if self.kept:
-            roots = roots_of(world, self.agent)
-            yield from (root for root in roots if world.files.link(root) not in kept)
+            recorded = system_of(world, Recorded(self.agent))
+            yield from roots_beyond(world, self.agent, self.kept, recorded)
 
 
-def roots_of(world: World, agent: AgentName) -> tuple[Path, ...]:
+def roots_beyond(
+    world: World, agent: AgentName, kept: frozenset[Path], recorded: Path | None
+) -> Iterator[Path]:
+    """The roots of what is neither kept nor recorded: many may name one closure, and stay."""
     folder = world.layout.gcroots / agent
-    return tuple(folder / name for name in world.files.entries(folder))
+    for root in (folder / name for name in world.files.entries(folder)):
+        if world.files.link(root) not in {*kept, recorded}:
+            yield root

@@ -42,10 +42,9 @@ def claim(
 
     First in, first out among what is due, within a priority. What is not due, and what is held
     back, blocks nothing behind it. Held back is a job by one of its lock that runs, by its node
-    while that is paused, or its disk too full for a build (but for what is to be cancelled), and by
-    its siblings, of which only so
-    many run at once. Raises `Transient`, code `claim-raced`, when another job of the lock was
-    quicker.
+    while that is paused, or its disk too full for a build (but for what is to be cancelled, and
+    there for what only restores), and by its siblings, of which only so many run at once. Raises
+    `Transient`, code `claim-raced`, when another job of the lock was quicker.
     """
     bound = {"b_lock": lock, "b_now": now, "b_worker": worker, "b_until": leased_until}
     try:
@@ -127,7 +126,8 @@ def _claimable() -> tuple[ColumnElement[bool], ...]:
 def but_for_its_lock(jobs: FromClause) -> tuple[ColumnElement[bool], ...]:
     """Of a queued job of `jobs`: it is due, and only its lock could hold it back."""
     job, sibling, parent = jobs.c, JOBS.alias("sibling"), JOBS.alias("parent")
-    full = and_(NodeRow.disk == Fullness.CRITICAL.value, job.kind.in_(sorted(BUILDING)))
+    builds = and_(job.kind.in_(sorted(BUILDING)), job.restoring.is_(False))
+    full = and_(NodeRow.disk == Fullness.CRITICAL.value, builds)
     paused = select(NodeRow.name).where(
         NodeRow.name == job.node, or_(NodeRow.paused_at.is_not(None), full)
     )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, cast
 
-from sqlalchemy import Table, delete, select
+from sqlalchemy import Table, delete, select, update
 
-from hive.domain.crash import Crash
+from hive.domain.crash import WITHIN, Crash
 from hive.domain.names import AgentName, NodeName
 from hive.store.session import Session, insert_into
 from hive.store.tables import CrashRow
@@ -31,6 +31,13 @@ def since(session: Session, node: NodeName, at: datetime) -> dict[AgentName, tup
         name = AgentName(row.agent)
         found[name] = (*found.get(name, ()), row.at)
     return found
+
+
+def forgive(session: Session, node: NodeName, agent: AgentName, *, now: datetime) -> None:
+    """Those of the agent count no more. Their rows stay, or what is noted once would be again."""
+    over = now - WITHIN - timedelta(seconds=1)
+    mine = update(CRASHES).where(C.node == node, C.agent == agent, C.at > over)
+    session.execute(mine.values(at=over))
 
 
 def prune(session: Session, *, before: datetime, limit: int) -> int:

@@ -181,11 +181,14 @@ def _equal_live(session: Session, new: NewJob) -> Job | None:
 
 
 def _hastened(session: Session, job: Job, new: NewJob) -> Job:
-    """Asked for at once, what was to begin later is due now; what waits to be tried again waits."""
-    if new.run_at is not None or job.run_at is None or job.attempt:
+    """Asked for at once, or sooner, what was to begin later begins then.
+
+    So does what was asked for by a clock that was ahead. What waits to be tried again waits.
+    """
+    if job.run_at is None or job.attempt or (new.run_at and new.run_at >= job.run_at):
         return job
     unbegun = update(JOBS).where(C.id == job.id, C.state == JobState.QUEUED, C.attempt == 0)
-    return first_of(session, unbegun.values(run_at=None).returning(*READ)) or job
+    return first_of(session, unbegun.values(run_at=new.run_at).returning(*READ)) or job
 
 
 def selected(*where: ColumnElement[bool] | TextClause) -> Select[Any]:

@@ -29,7 +29,7 @@ from hive.domain.message import OPERATOR, Message, NewMessage
 from hive.domain.names import AgentName, NodeName
 from hive.errors import NotFound, Refused
 from hive.store import agents, events
-from hive.store.session import Session, insert_into
+from hive.store.session import Session, dialect_of, insert_into
 from hive.store.tables import ACKED_ONLY, OPEN_ONLY, InboxRow, MessageRow, storable
 
 MESSAGES: Final = cast(Table, MessageRow.__table__)
@@ -49,6 +49,10 @@ _COUNT_IN: Final = text(
     "INSERT INTO inboxes (node, recipient, open) VALUES (:node, :recipient, 1)"
     " ON CONFLICT (node, recipient) DO UPDATE SET open = inboxes.open + 1"
     " WHERE inboxes.open < :cap RETURNING open"
+)
+_HOLD: Final = text(
+    "INSERT INTO inboxes (node, recipient, open) VALUES (:node, :recipient, 0)"
+    " ON CONFLICT (node, recipient) DO UPDATE SET open = inboxes.open"
 )
 _COUNT_OUT: Final = text(
     "UPDATE inboxes SET open = open - :count WHERE node = :node AND recipient = :recipient"
@@ -87,6 +91,21 @@ def tell(session: Session, new: NewMessage, *, now: datetime, cap: int = CAP) ->
         return True
     _counted_twice(session, new)
     return False
+
+
+def is_told(session: Session, new: NewMessage) -> bool:
+    """Its recipient was told under this key."""
+    return _told_before(session, new) is not None
+
+
+def hold(session: Session, inboxes: Iterable[Inbox]) -> None:
+    """Nobody else tells these until this transaction has ended; for who tells before the end of it.
+
+    They are locked in the order of `leave`, or two that tell both would wait in a circle.
+    """
+    if dialect_of(session) == "postgresql":
+        for node, recipient in sorted(inboxes):
+            session.execute(_HOLD, {"node": node, "recipient": recipient})
 
 
 def leave(session: Session, told: Iterable[NewMessage], *, now: datetime) -> None:

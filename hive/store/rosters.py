@@ -6,12 +6,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, cast
 
-from sqlalchemy import Table, select, text
+from sqlalchemy import Table, func, select, text
 
 from hive.domain.crash import WITHIN
-from hive.domain.job import ENDED, Job, JobState
+from hive.domain.job import BUILDING, ENDED, Job, JobState
 from hive.domain.names import AgentName, NodeName
-from hive.domain.roster import Roster
+from hive.domain.roster import DEPLOYS, Roster
 from hive.store import agents, crashes
 from hive.store.jobs import JOBS, C, all_of, selected
 from hive.store.session import Session
@@ -20,6 +20,8 @@ from hive.store.tables import LIVE_ONLY, AgentRow, among
 AGENTS: Final = cast(Table, AgentRow.__table__)
 A: Final = AGENTS.c
 ENDED_ONLY: Final = among("state", ENDED)
+LOOK: Final = 10 * DEPLOYS
+"""So many jobs back the last different deploys of an agent are looked for."""
 
 
 def roster(
@@ -27,25 +29,30 @@ def roster(
 ) -> Roster:
     """Of one node at this moment; jobs of the kinds `beside` are the last of no agent."""
     live = selected(C.node == node, text(LIVE_ONLY), C.agent.is_not(None)).order_by(C.id)
+    here = tuple(agents.listed(session, node))
     return Roster(
         node=node,
         at=now,
-        agents=tuple(agents.listed(session, node)),
+        agents=here,
         live=tuple(all_of(session, live)),
         crashes=crashes.since(session, node, now - WITHIN),
-        last={job.agent: job for job in _last(session, node, beside) if job.agent},
+        last=_last(session, node, beside),
+        newest=_last(session, node, frozenset()),
+        kept={one.name: deployed(session, node, one.name) for one in here},
     )
 
 
-def deployed(session: Session, node: NodeName, agent: AgentName, *, last: int) -> frozenset[Path]:
-    """The closures that its last jobs have deployed, so many different ones, and what waits."""
-    mine = (C.node == node, C.agent == agent)
-    done = selected(*mine, C.state == JobState.SUCCEEDED).order_by(C.id.desc()).limit(50 * last)
-    found = ((job.result or {}).get("system") for job in all_of(session, done))
-    systems = dict.fromkeys(filter(None, found))
-    waiting = all_of(session, selected(*mine, C.state == JobState.WAITING))
-    closures = ((job.result or {}).get("closure") for job in waiting)
-    return frozenset(map(Path, [*list(systems)[:last], *filter(None, closures)]))
+def deployed(session: Session, node: NodeName, agent: AgentName) -> frozenset[Path]:
+    """The closures of its last deploys, so many different ones, and of what waits."""
+    mine = select(C.result).where(C.node == node, C.agent == agent)
+    # SQLite, without statistics, may walk all jobs of a kind instead of the agent's.
+    builds = func.coalesce(C.kind, C.kind).in_(sorted(BUILDING))
+    done = mine.where(C.state == JobState.SUCCEEDED, builds).order_by(C.id.desc())
+    found = ((result or {}).get("system") for result in session.scalars(done.limit(LOOK)))
+    systems = list(dict.fromkeys(filter(None, found)))[:DEPLOYS]
+    waiting = session.scalars(mine.where(C.state == JobState.WAITING))
+    closures = filter(None, ((result or {}).get("closure") for result in waiting))
+    return frozenset(map(Path, [*systems, *closures]))
 
 
 def failed_on(session: Session, node: NodeName) -> frozenset[tuple[AgentName, str]]:
@@ -55,7 +62,7 @@ def failed_on(session: Session, node: NodeName) -> frozenset[tuple[AgentName, st
     return frozenset((agent, base["url"]) for agent, base in found if agent and base)
 
 
-def _last(session: Session, node: NodeName, beside: frozenset[str]) -> list[Job]:
+def _last(session: Session, node: NodeName, beside: frozenset[str]) -> dict[AgentName, Job]:
     """By a walk back from the newest job of each agent, not over all there ever were."""
     other = JOBS.alias("other")
     newest = (
@@ -66,4 +73,4 @@ def _last(session: Session, node: NodeName, beside: frozenset[str]) -> list[Job]
         .limit(1)
     )
     ids = select(newest.correlate(AGENTS).scalar_subquery().label("id")).where(A.node == node)
-    return all_of(session, selected(C.id.in_(ids)))
+    return {job.agent: job for job in all_of(session, selected(C.id.in_(ids))) if job.agent}

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 from sqlalchemy import ColumnElement, Row, Select, Table, delete, literal, select, text
 
-from hive.domain.job import JobId, StepRecord, StepState
+from hive.domain.job import JobId, JobState, StepRecord, StepState
 from hive.domain.names import AgentName, NodeName
 from hive.store.session import Session, insert_into
 from hive.store.tables import LIVE_ONLY, PRUNABLE_ONLY, RUNNING_ONLY, JobRow, StepRow
@@ -61,22 +61,27 @@ def moved_since(
 ) -> frozenset[AgentName]:
     """Agents of which a job has applied a step of these names after this moment, or does so now.
 
-    Of an attempt that was lost nothing is left to see: what is tried again counts.
+    Of an attempt that was lost nothing is left to see: what is tried again counts, while it runs.
+    What waits at a gate does nothing, for days perhaps.
     """
-    columns = (JOBS.c.agent, JOBS.c.attempt, C.name, C.state, C.started_at, C.seconds)
+    of_job = (JOBS.c.agent, JOBS.c.attempt, JOBS.c.state.label("job_state"))
+    columns = (*of_job, C.name, C.state, C.started_at, C.seconds)
     of_node = select(*columns).outerjoin(STEPS, C.job_id == JOBS.c.id).where(JOBS.c.node == node)
     asked = of_node.where(JOBS.c.agent.is_not(None), JOBS.c.attempt > 0)
-    live = asked.where(text(f"jobs.{LIVE_ONLY}"))
+    live = asked.where(text(f"jobs.{LIVE_ONLY}"), JOBS.c.state != JobState.WAITING)
     ended = asked.where(text(PRUNABLE_ONLY), JOBS.c.finished_at >= at)
     rows = (*session.execute(live), *session.execute(ended))
     return frozenset(AgentName(row.agent) for row in rows if _applied_since(row, at, names))
 
 
 def _applied_since(row: Row[Any], at: datetime, names: frozenset[str]) -> bool:
-    if row.attempt > 1:
+    is_queued = row.job_state is JobState.QUEUED
+    if row.attempt > 1 and not is_queued:
         return True
     if row.name not in names or row.state is StepState.HELD:
         return False
+    if is_queued and row.state is not StepState.APPLIED:
+        return True  # how its last attempt left the container, until the next one
     ended = row.started_at + timedelta(seconds=row.seconds)
     return row.state is StepState.APPLYING or bool(ended >= at)
 

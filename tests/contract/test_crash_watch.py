@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from hive.adapters.systemd import Systemd
+from hive.domain.crash import LIMIT
 from hive.domain.event import Event
 from hive.domain.job import JobState
+from hive.domain.message import OPERATOR
 from hive.domain.names import MANAGER, AgentName
+from hive.errors import Transient
 from hive.queue.crashes import CrashWatch
 from hive.service import agents, jobs, lifecycle, sweeps
 from hive.service.lifecycle import Asked
 from hive.store import agents as rows
 from hive.store import crashes, events, messages, migrate
-from tests.pretend import ALICE, Pretend, a_pretend_host
+from hive.store.tables import JobRow
+from tests.pretend import ALICE, BOB, Pretend, a_pretend_host
 
 ME = Asked("ann")
 HM1ND = AgentName(MANAGER)
@@ -193,6 +201,92 @@ def test_a_sweep_that_has_begun_before_the_crash_is_followed_by_another(pretend:
     assert sweeps_asked(pretend) == 2
     assert look(pretend, watch) == 0
     assert sweeps_asked(pretend) == 2
+
+
+def test_what_crashes_for_ever_beside_healthy_ones_costs_so_much_and_no_more(
+    pretend: Pretend,
+) -> None:
+    """alice dies as often as she is started, and maintenance goes on for long after that."""
+    spawned(pretend, HM1ND)
+    spawned(pretend, BOB)
+    healthy = [pretend.world().systemd.unit(name.container).main_pid for name in (BOB, HM1ND)]
+    watch = watching(pretend)
+    for _ in range(3 * LIMIT):
+        if pretend.world().systemd.unit(ALICE.container).is_active:
+            end(pretend)
+        for _ in range(2):  # the second one sees her after her start
+            watch._looked = float("-inf")
+            look(pretend, watch)
+            swept(pretend)
+    assert agents.show(pretend.host, ALICE).failed_at
+    assert len(told(pretend)) == LIMIT
+    asked = [view.job for view in jobs.listed(pretend.host, kind="start", limit=1000)]
+    assert [job.agent for job in asked] == [ALICE] * (LIMIT - 1)
+    assert sweeps_asked(pretend) <= 2 * 3 * LIMIT
+    found = [pretend.world().systemd.unit(name.container).main_pid for name in (BOB, HM1ND)]
+    assert found == healthy, "nobody else was touched"
+    with pretend.host.database.read() as session:
+        to_manager = messages.listed(session, pretend.host.node, MANAGER, limit=1000)
+        to_operator = messages.listed(session, None, OPERATOR, limit=1000)
+        given_up = events.behind(session, kind="agent.failed")
+    topics = Counter(one.topic for one in to_manager)
+    assert (topics["agent.crashed"], topics["agent.failed"]) == (LIMIT, 1)
+    assert [one.topic for one in to_operator] == ["agent.failed"]
+    assert len(given_up) == 1
+
+
+def swept(pretend: Pretend) -> None:
+    """A sweep, and what it has enqueued; waits are over at once."""
+    job, _ = sweeps.sweep(pretend.host, ME)
+    jobs.run(pretend.host, job.id, until=lambda: bool(jobs.children(pretend.host, job.id)))
+    with pretend.host.database.write() as session:
+        session.execute(update(JobRow).values(run_at=None))
+    jobs.run(pretend.host, job.id)
+
+
+def test_while_a_proposal_of_it_waits_what_crashes_has_crashed(pretend: Pretend) -> None:
+    rev = pretend.propose(agent_nix='{ ... }: { environment.variables.A = "1"; }')
+    job, _ = lifecycle.propose(pretend.host, ALICE, rev, ME)
+    assert jobs.run(pretend.host, job.id).state is JobState.WAITING
+    with pretend.host.database.write() as session:
+        session.execute(update(JobRow).where(JobRow.id == job.id).values(attempt=2))
+    watch = watching(pretend)
+    end(pretend)
+    assert look(pretend, watch) == 1
+
+
+def test_a_look_that_fails_takes_no_restart_for_a_crash(
+    pretend: Pretend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = watching(pretend)
+    job, _ = lifecycle.restart(pretend.host, ALICE, ME)
+    assert jobs.run(pretend.host, job.id).state is JobState.SUCCEEDED
+
+    def units(*_: object) -> object:
+        raise Transient("no answer", code="timed-out")
+
+    with monkeypatch.context() as patch, pytest.raises(Transient):
+        patch.setattr(Systemd, "units", units)
+        look(pretend, watch)
+    watch._looked = float("-inf")
+    assert look(pretend, watch) == 0
+    assert told(pretend) == []
+
+
+def test_a_start_that_fails_is_noted_once_and_not_at_each_attempt(pretend: Pretend) -> None:
+    pretend.host = replace(pretend.host, failure_limit=2)
+    done, _ = lifecycle.stop(pretend.host, ALICE, ME)
+    jobs.run(pretend.host, done.id)
+    root = pretend.host.layout.root(ALICE.container)
+    shutil.rmtree(root)
+    root.write_text("not a folder")
+    watch = CrashWatch(pretend.host)
+    look(pretend, watch)
+    job, _ = lifecycle.start(pretend.host, ALICE, ME)
+    jobs.run(pretend.host, job.id, until=lambda: jobs.show(pretend.host, job.id).job.failures > 0)
+    for _ in range(3):
+        watch._looked = float("-inf")
+        assert look(pretend, watch) == 0, "it is tried again by itself"
 
 
 def test_crashes_are_forgotten_after_a_while(pretend: Pretend) -> None:

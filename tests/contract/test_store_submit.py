@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from hive.domain.job import CANCEL, JobId
 from hive.errors import Fault, Refused
 from hive.store import jobs, moves
 from hive.store.session import Database
-from tests.contract.store_samples import BOB, NOW, a_job, at_once, new_job
+from tests.contract.store_samples import BOB, EVEN_LATER, NOW, a_job, at_once, new_job
 
 
 def test_equal_work_that_is_live_is_one_job(database: Database) -> None:
@@ -94,3 +96,12 @@ def test_a_child_of_no_job_is_a_fault_and_leaves_nothing(database: Database) -> 
         a_job(session, parent_id=JobId(4711))
     with database.read() as session:
         assert jobs.listed(session) == []
+
+
+def test_equal_work_begins_when_it_is_wanted_soonest(database: Database) -> None:
+    """Also where a clock that was ahead has asked for it."""
+    ahead = NOW + timedelta(days=365)
+    wants = ((ahead, ahead), (EVEN_LATER, EVEN_LATER), (ahead, EVEN_LATER), (None, None))
+    with database.write() as session:
+        for run_at, begins in wants:
+            assert a_job(session, unique_key="start:alice", run_at=run_at).run_at == begins

@@ -10,26 +10,32 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select, update
 
 from hive.adapters.files import Files
 from hive.domain.agent import Desired
 from hive.domain.crash import LIMIT, Crash
-from hive.domain.job import JobId, JobState
+from hive.domain.fullness import Fullness
+from hive.domain.job import Job, JobId, JobState
 from hive.domain.meta import Base
 from hive.domain.names import MANAGER, AgentName
+from hive.domain.roster import DEPLOYS
 from hive.errors import Refused
+from hive.jobs.recipe import Recipe
 from hive.jobs.survey import Difference
 from hive.queue.report import report
+from hive.queue.schedules import Schedules
 from hive.service import agents, jobs, lifecycle, sweeps
 from hive.service.lifecycle import Asked
 from hive.steps.look import candidate
-from hive.steps.tidy import DEPLOYS
 from hive.store import agents as rows
-from hive.store import crashes, events, messages, migrate
+from hive.store import crashes, events, messages, migrate, workers
+from hive.store.tables import JobRow, ScheduleRow
 from tests.pretend import ALICE, BOB, Pretend, a_pretend_host
 
 ME = Asked("ann")
 HM1ND = AgentName(MANAGER)
+WEEK = timedelta(days=7)
 
 
 @pytest.fixture
@@ -136,6 +142,7 @@ def test_what_somebody_started_by_hand_is_stopped_where_that_is_wanted(pretend: 
 def test_what_shall_not_start_by_itself_does_not(pretend: Pretend) -> None:
     lifecycle.change(pretend.host, ALICE, ME, ["autostart=no"])
     end(pretend)
+    conf_changed(pretend)
     assert swept(pretend) == []
     assert state(pretend) == "failed"
 
@@ -152,6 +159,34 @@ def test_after_a_reboot_all_that_should_run_does(pretend: Pretend) -> None:
     assert state(pretend, BOB) == "inactive"
     assert layout.drop_in(ALICE.container).exists()
     assert swept(pretend) == []
+
+
+def test_a_host_that_was_off_for_a_week_is_swept_once_and_starts_a_few_at_a_time(
+    pretend: Pretend,
+) -> None:
+    spawned(pretend, BOB)
+    spawned(pretend, HM1ND)
+    names = (ALICE, BOB, HM1ND)
+    for name in names:
+        pretend.world().systemd.stop(name.container)  # as the host does
+    shutil.rmtree(pretend.host.layout.run)
+    with pretend.host.database.write() as session:
+        session.execute(update(ScheduleRow).values(since=pretend.host.clock.now() - WEEK))
+    for _ in range(3):
+        Schedules(pretend.host).run_once(pretend.host.clock.now())
+    (sweep,) = (view.job for view in jobs.listed(pretend.host, kind="reconcile"))
+    assert len(jobs.listed(pretend.host, kind="prune")) == 1
+    ended = jobs.run(pretend.host, sweep.id)
+    assert ended.state is JobState.SUCCEEDED
+    with pretend.host.database.read() as session:
+        at_once = session.scalar(select(JobRow.at_once).where(JobRow.id == sweep.id))
+    assert at_once == pretend.world().starts
+    children = jobs.children(pretend.host, sweep.id)
+    assert sorted((f"{job.agent}", job.kind) for job in children) == sorted(
+        (f"{name}", "start") for name in names
+    )
+    assert {state(pretend, name) for name in names} == {"active"}
+    assert sweeps.planned(pretend.host).is_nothing
 
 
 def limits_lost(pretend: Pretend) -> None:
@@ -321,6 +356,67 @@ def test_what_a_sweep_could_not_mend_is_told_and_left_to_an_operator(pretend: Pr
     assert swept(pretend) == []
 
 
+def cannot_start(pretend: Pretend) -> None:
+    root = pretend.host.layout.root(ALICE.container)
+    shutil.rmtree(root)
+    root.write_text("not a folder")
+    pretend.host = replace(pretend.host, failure_limit=1)
+
+
+def test_what_crashes_and_cannot_be_started_is_given_up_however_slowly(pretend: Pretend) -> None:
+    end(pretend)
+    crash(pretend, 0)
+    cannot_start(pretend)
+    assert swept(pretend) == [("alice", "start")]
+    crash(pretend, 1)  # as the watch tells of the start that failed
+    assert swept(pretend) == [("alice", None)]
+    assert swept(pretend) == []
+
+
+def test_what_was_given_up_has_all_its_chances_again_when_an_operator_acts(
+    pretend: Pretend,
+) -> None:
+    for number in range(LIMIT):
+        crash(pretend, number)
+    end(pretend)
+    assert swept(pretend) == [("alice", None)]
+    done(pretend, lifecycle.start, ALICE)
+    end(pretend)
+    crash(pretend, LIMIT)
+    assert swept(pretend) == [("alice", "start")]
+    assert state(pretend) == "active"
+
+
+def test_what_is_down_is_started_though_something_is_queued_for_it(pretend: Pretend) -> None:
+    spawned(pretend, HM1ND)
+    lifecycle.rebuild(pretend.host, ALICE, ME)  # which waits, as for room on a disk
+    with pretend.host.database.write() as session:
+        workers.set_disk(session, pretend.host.node, Fullness.CRITICAL)
+    end(pretend)
+    assert swept(pretend) == [("alice", "start")]
+    assert state(pretend) == "active"
+    assert planned(pretend) == []
+
+
+@pytest.mark.parametrize("kind", ["limit", "tidy"])
+def test_what_could_not_be_done_beside_is_not_tried_at_each_sweep(
+    pretend: Pretend, kind: str
+) -> None:
+    if kind == "limit":
+        limits_lost(pretend)
+        pretend.host.layout.drop_in(ALICE.container).parent.write_text("not a folder")
+    else:
+        (pretend.host.layout.scratch / ALICE).symlink_to("/proc/self")
+        pretend.host.layout.scratch.chmod(0o500)
+    pretend.host = replace(pretend.host, failure_limit=1)
+    assert swept(pretend) == [("alice", kind)]
+    assert [one.job.state for one in jobs.listed(pretend.host, kind=kind)] == [JobState.FAILED]
+    for _ in range(2):
+        swept(pretend)
+    assert len(jobs.listed(pretend.host, kind=kind)) == 1
+    assert told(pretend, "agent.failed") == (kind == "limit")
+
+
 def test_a_proposal_whose_agent_has_lost_its_folder_fails(pretend: Pretend) -> None:
     rev = pretend.propose(agent_nix='{ ... }: { environment.variables.A = "1"; }')
     job, _ = lifecycle.propose(pretend.host, ALICE, rev, ME)
@@ -396,6 +492,28 @@ def test_the_closures_of_the_last_deploys_are_kept(pretend: Pretend) -> None:
     assert swept(pretend) == []
 
 
+def more_roots(pretend: Pretend, *, of: str) -> None:
+    """As deploys leave them that change no file of the system, or that the database forgot."""
+    (root, *_) = (pretend.host.layout.gcroots / ALICE).iterdir()
+    system = root.readlink() if of == "recorded" else root.readlink().with_name("forgotten")
+    for number in range(DEPLOYS + 1):
+        root.with_name(f"{number:016}").symlink_to(system)
+
+
+def test_many_roots_of_one_closure_are_no_litter(pretend: Pretend) -> None:
+    more_roots(pretend, of="recorded")
+    for _ in range(2):
+        assert swept(pretend) == []
+
+
+def test_what_the_database_has_forgotten_is_kept_and_not_tidied_for_ever(pretend: Pretend) -> None:
+    more_roots(pretend, of="forgotten")
+    with pretend.host.database.write() as session:
+        session.execute(update(JobRow).values(result=None))
+    for _ in range(2):
+        assert swept(pretend) == []
+
+
 def test_one_agent_that_cannot_be_looked_at_spoils_no_other(
     pretend: Pretend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -413,6 +531,47 @@ def test_one_agent_that_cannot_be_looked_at_spoils_no_other(
     assert found[ALICE][0] == "limit"
     assert found[BOB] == (None, "a trap")
     assert home.exists()
+    for _ in range(2):
+        swept(pretend)
+    assert told(pretend, "agent.unseen") == 1
+
+
+def test_an_applied_repo_that_cannot_be_read_spoils_no_other(pretend: Pretend) -> None:
+    spawned(pretend, BOB)
+    (pretend.applied(BOB) / ".git" / "reftable").mkdir()
+    limits_lost(pretend)
+    assert swept(pretend) == [("alice", "limit")]
+    assert told(pretend, "agent.diverged") == 1
+
+
+def test_an_agent_that_was_destroyed_since_the_look_is_not_made_anew(pretend: Pretend) -> None:
+    conf_changed(pretend)
+    job, _ = sweeps.sweep(pretend.host, ME)
+    gone: list[JobId] = []
+
+    def destroyed() -> None:
+        """Asked for before the rebuild is, it ends before that begins."""
+        gone.append(lifecycle.destroy(pretend.host, ALICE, ME)[0].id)
+
+    host = replace(pretend.host, recipe=lambda of: _with(pretend, of, destroyed))
+    jobs.run(host, job.id, until=lambda: bool(jobs.children(pretend.host, job.id)))
+    for child in (
+        *gone,
+        *(one.id for one in jobs.children(pretend.host, job.id) if one.agent == ALICE),
+    ):
+        jobs.run(pretend.host, child)
+    assert not pretend.host.layout.conf(ALICE.container).exists()
+    (rebuild,) = (view.job for view in jobs.listed(pretend.host, kind="rebuild"))
+    assert rebuild.error
+    assert (rebuild.state, rebuild.error.code) == (JobState.FAILED, "agent-destroyed")
+
+
+def _with(pretend: Pretend, of: Job, act: Callable[[], object]) -> Recipe:
+    """The database is read, and then something happens."""
+    recipe = pretend.host.recipe(of)
+    if of.kind == "reconcile":
+        act()
+    return recipe
 
 
 def test_a_report_is_told_to_whoever_was_not_told(pretend: Pretend) -> None:

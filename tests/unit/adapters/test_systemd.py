@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hive.adapters.systemd import PROPERTIES, START, Systemd, Unit
+from hive.adapters.systemd import PROPERTIES, START, WIDEST, Systemd, Unit
 from hive.domain.agent import AgentSettings
 from hive.domain.limits import Limits
 from hive.domain.names import ContainerName
@@ -146,3 +146,9 @@ def test_a_unit_that_is_no_container_is_shown_by_its_name() -> None:
     systemd = Systemd(FakeShell().on(words, out="Id=x.service\nActiveState=active\n"))
     assert systemd.service("x.service").is_active
     assert not Systemd(FakeShell().on(words)).service("x.service").is_active
+
+
+def test_the_last_words_of_a_journal_have_an_end() -> None:
+    journal = "journalctl --no-pager --output=cat --lines=10 --unit=container@h-alice.service"
+    shell = FakeShell().on(journal, out=f"{'x' * 48_000}\nover\n")
+    assert Systemd(shell).last_words(ALICE, lines=10) == f"{'x' * WIDEST}…\nover"
