@@ -566,6 +566,25 @@ def test_an_agent_that_was_destroyed_since_the_look_is_not_made_anew(pretend: Pr
     assert (rebuild.state, rebuild.error.code) == (JobState.FAILED, "agent-destroyed")
 
 
+def test_an_agent_that_an_operator_acts_on_since_the_look_is_not_given_up(
+    pretend: Pretend,
+) -> None:
+    for number in range(LIMIT):
+        crash(pretend, number)
+    end(pretend)
+    started: list[JobId] = []
+
+    def start() -> None:
+        started.append(lifecycle.start(pretend.host, ALICE, ME)[0].id)
+
+    job, _ = sweeps.sweep(pretend.host, ME)
+    host = replace(pretend.host, recipe=lambda of: _with(pretend, of, start))
+    assert jobs.run(host, job.id).state is JobState.SUCCEEDED
+    assert jobs.run(pretend.host, started[0]).state is JobState.SUCCEEDED
+    assert agents.show(pretend.host, ALICE).failed_at is None
+    assert told(pretend, "agent.failed") == 0
+
+
 def _with(pretend: Pretend, of: Job, act: Callable[[], object]) -> Recipe:
     """The database is read, and then something happens."""
     recipe = pretend.host.recipe(of)
