@@ -234,10 +234,12 @@ def system_moved(pretend: Pretend) -> None:
     """The running one was switched to another, by hand."""
     world = pretend.world()
     profile = world.layout.profile(ALICE.container)
-    other = next((pretend.state / "sim" / "store").glob("*"))
     was = profile.readlink()
     leader = world.containers.booted(world.systemd.unit(ALICE.container).main_pid)
     assert leader
+    assert leader.system
+    store = pretend.state / "sim" / "store"
+    other = next(path for path in store.glob("*") if path.name != leader.system.name)
     pid = world.systemd.unit(ALICE.container).main_pid
     children = (world.layout.proc / f"{pid}/task/{pid}/children").read_text().split()
     link = world.layout.proc / children[0] / "root/run/current-system"
