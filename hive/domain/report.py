@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from hive.domain.names import AgentName
+
+GIVEN_UP: Final = "agent.failed"
+"""An agent is left alone from now on, until an operator acts."""
 
 
 class Reader(StrEnum):

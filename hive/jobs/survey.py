@@ -17,7 +17,7 @@ from hive.domain.crash import LIMIT, WITHIN, wait_before_start
 from hive.domain.job import JobId
 from hive.domain.meta import FLAKE, LOCK, Block, Meta, parse
 from hive.domain.names import MANAGER, AgentName, ContainerName, Rev
-from hive.domain.report import Reader, Report
+from hive.domain.report import GIVEN_UP, Reader, Report
 from hive.domain.roster import DEPLOYS, Roster
 from hive.domain.target import closure_keys
 from hive.errors import HiveError
@@ -110,7 +110,7 @@ class _Look:
                 since = self.roster.crashes.get(one.agent, ())
                 mark = last.id if last else 0, since[-1].isoformat() if since else ""
                 yield Report(
-                    "agent.failed",
+                    GIVEN_UP,
                     f"{one.agent} is given up: {one.because}. `hive start {one.agent}` tries again",
                     once=f"failed:{one.agent}:{mark[0]}:{mark[1]}",
                     to=ALL,

@@ -21,6 +21,7 @@ from hive.domain.job import (
     Trouble,
 )
 from hive.domain.names import AgentName
+from hive.domain.report import GIVEN_UP
 from hive.domain.retry import Again, GiveUp, verdict
 from hive.errors import HiveError, IllegalMove, Refused
 from hive.jobs.catalog import lock_of, priority_of, unique_key
@@ -123,10 +124,18 @@ def _look_after(session: Session, job: Job, after: Aftermath, now: datetime) -> 
     for orphaned in after.orphans:
         with suppress(IllegalMove):  # somebody decided about it meanwhile
             verdicts.orphan(session, orphaned, error=HOMELESS, now=now)
+    spared = {name for name in after.failed if _has_more(session, job, name)}
     for name in after.failed:
-        agents.give_up(session, job.node, name, now=now)
+        if name not in spared:
+            agents.give_up(session, job.node, name, now=now)
     for one in after.reports:
-        report(session, job.node, one, now=now)
+        if one.kind != GIVEN_UP or one.agent not in spared:
+            report(session, job.node, one, now=now)
+
+
+def _has_more(session: Session, job: Job, agent: AgentName) -> bool:
+    """Somebody acts on it since this job was asked for."""
+    return any(one.id > job.id for one in jobs.live_of(session, job.node, agent))
 
 
 def _of(parent: Job, child: Child, now: datetime) -> NewJob:

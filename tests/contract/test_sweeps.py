@@ -234,10 +234,12 @@ def system_moved(pretend: Pretend) -> None:
     """The running one was switched to another, by hand."""
     world = pretend.world()
     profile = world.layout.profile(ALICE.container)
-    other = next((pretend.state / "sim" / "store").glob("*"))
     was = profile.readlink()
     leader = world.containers.booted(world.systemd.unit(ALICE.container).main_pid)
     assert leader
+    assert leader.system
+    store = pretend.state / "sim" / "store"
+    other = next(path for path in store.glob("*") if path.name != leader.system.name)
     pid = world.systemd.unit(ALICE.container).main_pid
     children = (world.layout.proc / f"{pid}/task/{pid}/children").read_text().split()
     link = world.layout.proc / children[0] / "root/run/current-system"
@@ -564,6 +566,25 @@ def test_an_agent_that_was_destroyed_since_the_look_is_not_made_anew(pretend: Pr
     (rebuild,) = (view.job for view in jobs.listed(pretend.host, kind="rebuild"))
     assert rebuild.error
     assert (rebuild.state, rebuild.error.code) == (JobState.FAILED, "agent-destroyed")
+
+
+def test_an_agent_that_an_operator_acts_on_since_the_look_is_not_given_up(
+    pretend: Pretend,
+) -> None:
+    for number in range(LIMIT):
+        crash(pretend, number)
+    end(pretend)
+    started: list[JobId] = []
+
+    def start() -> None:
+        started.append(lifecycle.start(pretend.host, ALICE, ME)[0].id)
+
+    job, _ = sweeps.sweep(pretend.host, ME)
+    host = replace(pretend.host, recipe=lambda of: _with(pretend, of, start))
+    assert jobs.run(host, job.id).state is JobState.SUCCEEDED
+    assert jobs.run(pretend.host, started[0]).state is JobState.SUCCEEDED
+    assert agents.show(pretend.host, ALICE).failed_at is None
+    assert told(pretend, "agent.failed") == 0
 
 
 def _with(pretend: Pretend, of: Job, act: Callable[[], object]) -> Recipe:
