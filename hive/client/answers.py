@@ -295,9 +295,14 @@ class Me(TypedDict):
 class Token(TypedDict):
     """What is known of a token; `token` itself is told once, to who made it."""
 
-    id: int | str
-    name: str
+    id: int
     role: str
+    agent: str | None
+    created_at: str
+    created_by: str
+    expires_at: str | None
+    used_at: str | None
+    revoked_at: str | None
     token: NotRequired[str]
 
 

@@ -282,12 +282,12 @@ class Client:
     def tokens(self) -> Page[Token]:
         return page_of(Token, self._get("/v1/tokens"))
 
-    def add_token(self, name: str, role: str) -> Token:
+    def add_token(self, role: str, *, agent: str | None = None) -> Token:
         """The one time that the token itself is told."""
-        return of(Token, self._post("/v1/tokens", {"name": name, "role": role}))
+        return of(Token, self._post("/v1/tokens", {"role": role, "agent": agent}))
 
-    def remove_token(self, token: int | str) -> None:
-        self.wire.ask("DELETE", f"/v1/tokens/{_part(str(token))}")
+    def remove_token(self, token: int) -> None:
+        self.wire.ask("DELETE", f"/v1/tokens/{token:d}")
 
     def _get(self, path: str, **query: object) -> Json:
         return self.wire.ask("GET", path, query=query)
