@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Generic, Literal, NotRequired, TypedDict, TypeVar, cast
+from typing import Any, Generic, Literal, TypedDict, TypeVar, cast
 
 from hive.client.problem import not_hive
 from hive.client.wire import Json
@@ -14,15 +14,13 @@ Kind = Literal[
     "purge", "update-base", "reconcile",
 ]  # fmt: skip
 """What can be asked for as a job."""
-ENDED: Final = frozenset({"succeeded", "failed", "cancelled", "denied", "superseded"})
-"""States that a job does not leave by itself."""
 
 
 class Page(TypedDict, Generic[T]):
     """A part of a list; `next` is the cursor of what comes behind it, if anything does."""
 
     items: list[T]
-    next: str | int | None
+    next: str | None
 
 
 class Step(TypedDict):
@@ -101,6 +99,12 @@ class Agent(TypedDict):
     job: int | None
     failed_at: str | None
     settings: AgentSettings
+
+
+class ChangedAgent(Agent):
+    """An agent, and the job that applies limits which hold at once."""
+
+    limit: Job | None
 
 
 class Kept(TypedDict):
@@ -194,7 +198,7 @@ Message = TypedDict(
 
 
 class Acknowledged(TypedDict):
-    new: int
+    acked: int
     """How many were not acknowledged before."""
 
 
@@ -208,6 +212,12 @@ class Schedule(TypedDict):
     last_fire: str | None
     next_fire: str | None
     note: str | None
+
+
+class AddedSchedule(Schedule):
+    """A schedule, and whether it was not there before."""
+
+    new: bool
 
 
 class WorkersJob(TypedDict):
@@ -285,16 +295,17 @@ class Status(TypedDict):
 
 
 class Me(TypedDict):
-    """Whom hive takes the caller for."""
+    """Whom hive takes the caller for; `may` is what may be done, and about whom."""
 
     role: str
     name: str
     agent: str | None
+    node: str
+    version: str
+    may: dict[str, str]
 
 
 class Token(TypedDict):
-    """What is known of a token; `token` itself is told once, to who made it."""
-
     id: int
     role: str
     agent: str | None
@@ -303,7 +314,12 @@ class Token(TypedDict):
     expires_at: str | None
     used_at: str | None
     revoked_at: str | None
-    token: NotRequired[str]
+
+
+class MadeToken(Token):
+    """A token with what its owner brings, which is told this once."""
+
+    token: str
 
 
 def of(kind: type[T], said: object) -> T:

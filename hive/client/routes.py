@@ -10,15 +10,17 @@ from typing import Final, Self
 from urllib.parse import quote
 
 from hive.client.answers import (
-    ENDED,
     Acknowledged,
+    AddedSchedule,
     Agent,
+    ChangedAgent,
     Diff,
     Event,
     Job,
     Kept,
     Kind,
     Line,
+    MadeToken,
     Me,
     Message,
     Node,
@@ -40,6 +42,8 @@ from hive.domain.names import AgentName, NodeName
 
 LONGEST_WAIT: Final = timedelta(seconds=180)
 """That hive lets a reader wait for a message."""
+END: Final = "end"
+"""The last event of a log's stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +74,9 @@ class Client:
     def status(self) -> Status:
         return of(Status, self._get("/v1/status"))
 
-    def tell_status(self, text: str) -> Json:
+    def tell_status(self, text: str) -> Event:
         """What an agent says of itself, over its own socket."""
-        return self._post("/v1/status", {"text": text})
+        return of(Event, self._post("/v1/status", {"text": text}))
 
     # Agents
 
@@ -82,11 +86,10 @@ class Client:
     def agent(self, name: str) -> Agent:
         return of(Agent, self._get(f"/v1/agents/{AgentName(name)}"))
 
-    def set_agent(self, name: str, *settings: str) -> Json:
+    def set_agent(self, name: str, *settings: str) -> ChangedAgent:
         """Change settings, each said as KEY=VALUE."""
-        return self.wire.ask(
-            "PATCH", f"/v1/agents/{AgentName(name)}", body={"settings": list(settings)}
-        )
+        path, body = f"/v1/agents/{AgentName(name)}", {"settings": list(settings)}
+        return of(ChangedAgent, self.wire.ask("PATCH", path, body=body))
 
     def kept(self) -> Page[Kept]:
         return page_of(Kept, self._get("/v1/kept"))
@@ -100,7 +103,7 @@ class Client:
         agent: str | None = None,
         kind: str | None = None,
         limit: int | None = None,
-        cursor: str | int | None = None,
+        cursor: str | None = None,
     ) -> Page[Job]:
         """Newest first; what `next` says is the `cursor` of the next page."""
         return page_of(
@@ -118,17 +121,23 @@ class Client:
         message: str | None = None,
         restart: str | None = None,
         to: int | None = None,
-        all_nodes: bool | None = None,
         key: str | None = None,
     ) -> Submitted:
         """Once this returns, the job is on the disk. Said again under its `key`, it is the same."""
-        also = {
-            "node": node, "rev": rev, "message": message, "restart": restart, "to": to,
-            "all_nodes": all_nodes,
-        }  # fmt: skip
-        said = {name: value for name, value in also.items() if value is not None}
-        body = {"kind": kind, "agent": None if agent is None else AgentName(agent), **said}
+        name = None if agent is None else AgentName(agent)
+        body = _said(
+            kind=kind, agent=name, node=node, rev=rev, message=message, restart=restart, to=to
+        )
         return of(Submitted, self.wire.ask("POST", "/v1/jobs", body=body, key=key))
+
+    def rebuild_all(self, *, node: str | None = None, restart: str | None = None) -> Page[Job]:
+        """A job for each agent of a node."""
+        body = _said(kind="rebuild", node=node, restart=restart)
+        return page_of(Job, self._post("/v1/jobs", body))
+
+    def sweep_all(self) -> Page[Job]:
+        """A job for each node, which looks at all of its agents."""
+        return page_of(Job, self._post("/v1/jobs", {"kind": "reconcile", "all_nodes": True}))
 
     def job(self, job: int) -> Job:
         return of(Job, self._get(f"/v1/jobs/{job:d}"))
@@ -163,9 +172,12 @@ class Client:
         self, verb: str, *, agent: str | None = None, rev: str | None = None, to: int | None = None
     ) -> Page[PlannedStep]:
         """What a verb would find right now; nothing is touched."""
-        return page_of(
-            PlannedStep, self._get(f"/v1/plan/{_part(verb)}", agent=agent, rev=rev, to=to)
-        )
+        query = {"agent": agent, "rev": rev, "to": to}
+        return page_of(PlannedStep, self._get(f"/v1/plan/{_part(verb)}", **query))
+
+    def plan_sweep(self) -> Json:
+        """Which agents differ from what is wanted, and the jobs that would mend them."""
+        return self._get("/v1/plan/reconcile")
 
     # Logs and events
 
@@ -175,8 +187,9 @@ class Client:
 
     def follow_logs(self, job: int, *, after: int = 0) -> Iterator[Line]:
         """Every line behind `after`, as it is written, until the job has ended."""
-        stream = Stream(self.wire, f"/v1/jobs/{job:d}/logs/live", {})
-        for sent in stream.behind(after, is_over=lambda: self.job(job)["state"] in ENDED):
+        for sent in Stream(self.wire, f"/v1/jobs/{job:d}/logs/live", {}).behind(after):
+            if sent.kind == END:
+                return
             yield of(Line, sent.data)
 
     def events(
@@ -212,27 +225,44 @@ class Client:
 
     # Messages
 
-    def inbox(self, recipient: str) -> Page[Message]:
-        """What waits; nothing is taken."""
-        return page_of(Message, self._get(f"/v1/inbox/{_part(recipient)}"))
+    def inbox(
+        self,
+        recipient: str,
+        *,
+        acked: bool = False,
+        limit: int | None = None,
+        node: str | None = None,
+    ) -> Page[Message]:
+        """What waits, from the oldest; or the newest, acknowledged too. Nothing is taken."""
+        query = {"acked": acked or None, "limit": limit, "node": node}
+        return page_of(Message, self._get(f"/v1/inbox/{_part(recipient)}", **query))
 
     def take(
-        self, recipient: str, *, limit: int | None = None, wait: timedelta = timedelta()
+        self,
+        recipient: str,
+        *,
+        limit: int | None = None,
+        wait: timedelta = timedelta(),
+        node: str | None = None,
     ) -> Page[Message]:
         """The next messages, as soon as there is one; what is not acknowledged comes back."""
         waits = min(wait, LONGEST_WAIT)
-        body: Json = {"wait": waits.total_seconds()}
-        if limit is not None:
-            body["limit"] = limit
-        path = f"/v1/inbox/{_part(recipient)}/take"
-        return page_of(Message, self.wire.ask("POST", path, body=body, longer=waits))
+        path, query = f"/v1/inbox/{_part(recipient)}/take", {"node": node}
+        body = _said(wait=waits.total_seconds(), limit=limit)
+        asked = self.wire.ask("POST", path, query=query, body=body, longer=waits)
+        return page_of(Message, asked)
 
     def send(
-        self, to: str, text: str, *, reply_to: int | None = None, key: str | None = None
+        self,
+        to: str,
+        text: str,
+        *,
+        reply_to: int | None = None,
+        node: str | None = None,
+        key: str | None = None,
     ) -> Message:
-        body: Json = {"to": to, "text": text}
-        if reply_to is not None:
-            body["reply_to"] = reply_to
+        """Once this returns, the message is on the disk. Under its `key` it is sent once."""
+        body = _said(to=to, text=text, reply_to=reply_to, node=node)
         return of(Message, self.wire.ask("POST", "/v1/messages", body=body, key=key))
 
     def ack(self, ids: Collection[int]) -> Acknowledged:
@@ -246,18 +276,18 @@ class Client:
 
     def add_schedule(
         self, name: str, cron: str, verb: str, *, zone: str = "UTC", catch_up: str = "last"
-    ) -> Schedule:
+    ) -> AddedSchedule:
         body = {"name": name, "cron": cron, "verb": verb, "zone": zone, "catch_up": catch_up}
-        return of(Schedule, self._post("/v1/schedules", body))
+        return of(AddedSchedule, self._post("/v1/schedules", body))
 
     def remove_schedule(self, name: str) -> None:
         self.wire.ask("DELETE", f"/v1/schedules/{_part(name)}")
 
-    def enable_schedule(self, name: str) -> Json:
-        return self._post(f"/v1/schedules/{_part(name)}/enable")
+    def enable_schedule(self, name: str) -> Schedule:
+        return of(Schedule, self._post(f"/v1/schedules/{_part(name)}/enable"))
 
-    def disable_schedule(self, name: str) -> Json:
-        return self._post(f"/v1/schedules/{_part(name)}/disable")
+    def disable_schedule(self, name: str) -> Schedule:
+        return of(Schedule, self._post(f"/v1/schedules/{_part(name)}/disable"))
 
     def run_schedule(self, name: str) -> Page[Job]:
         """Its jobs, now."""
@@ -282,9 +312,14 @@ class Client:
     def tokens(self) -> Page[Token]:
         return page_of(Token, self._get("/v1/tokens"))
 
-    def add_token(self, role: str, *, agent: str | None = None) -> Token:
-        """The one time that the token itself is told."""
-        return of(Token, self._post("/v1/tokens", {"role": role, "agent": agent}))
+    def add_token(
+        self, role: str, *, agent: str | None = None, expires: timedelta | None = None
+    ) -> MadeToken:
+        """The one time that the token itself is told. `expires` is from now."""
+        seconds = None if expires is None else int(expires.total_seconds())
+        return of(
+            MadeToken, self._post("/v1/tokens", _said(role=role, agent=agent, expires=seconds))
+        )
 
     def remove_token(self, token: int) -> None:
         self.wire.ask("DELETE", f"/v1/tokens/{token:d}")
@@ -294,6 +329,11 @@ class Client:
 
     def _post(self, path: str, body: Json | None = None) -> Json:
         return self.wire.ask("POST", path, body=body or {})
+
+
+def _said(**body: object) -> Json:
+    """What is None is not said."""
+    return {key: value for key, value in body.items() if value is not None}
 
 
 def _part(text: str) -> str:

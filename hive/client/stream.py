@@ -33,6 +33,7 @@ class Sent:
 
     id: int | None
     data: Json
+    kind: str = "message"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +47,8 @@ class Stream:
     """So often in a row it may break without an event; then its `Transient` is raised."""
     wait: Callable[[float], object] = lambda seconds: threading.Event().wait(seconds)
 
-    def behind(
-        self, last: int | None, *, is_over: Callable[[], bool] = lambda: False
-    ) -> Iterator[Sent]:
-        """Every event behind `last`, once. A stream that ends is opened anew unless it is over."""
+    def behind(self, last: int | None) -> Iterator[Sent]:
+        """Every event behind `last`, once; a stream that ends is opened anew."""
         broken = 0
         while True:
             try:
@@ -60,8 +59,6 @@ class Stream:
                         if one.id is None or last is None or one.id > last:
                             last, broken = one.id if one.id is not None else last, 0
                             yield one
-                if is_over():
-                    return
             except Transient:
                 if broken >= self.tries:
                     raise
@@ -73,7 +70,7 @@ def sent(lines: Lines) -> Iterator[Sent]:
     """What a stream says until it ends; of an event that is not whole, nothing."""
     data: list[str] = []
     number: int | None = None
-    size = 0
+    kind, size = "message", 0
     while line := lines.readline(LINE + 1):
         size += len(line)
         if size > LINE:
@@ -85,10 +82,12 @@ def sent(lines: Lines) -> Iterator[Sent]:
             data.append(value.removeprefix(" "))
         elif name == "id":
             number = _number(value.removeprefix(" "))
+        elif name == "event":
+            kind = value.removeprefix(" ")
         elif not line.strip():
             if data:
-                yield Sent(number, _object("\n".join(data)))
-            data, number, size = [], None, 0
+                yield Sent(number, _object("\n".join(data)), kind)
+            data, number, kind, size = [], None, "message", 0
 
 
 def _number(text: str) -> int | None:

@@ -8,7 +8,7 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -96,7 +96,8 @@ class Wire:
                     None if body is None else json.dumps(body).encode(),
                     sent,
                 )
-            yield connection.getresponse()
+            with closing(connection.getresponse()) as answer:  # it outlives its connection
+                yield answer
         except TimeoutError:
             raise Transient(
                 f"{self.place} did not answer in time",

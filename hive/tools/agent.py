@@ -38,7 +38,7 @@ class AgentTools:
 
         Call it when you begin something else, are done, or cannot go on.
         """
-        return self.hive.tell_status(text)
+        return dict(self.hive.tell_status(text))
 
     def send(self, to: str, text: str, reply_to: int | None = None) -> Told:
         """Leave a message in somebody's inbox, where it stays until it is acknowledged.
