@@ -22,7 +22,7 @@ OF_THE_MANAGER = OF_AN_AGENT | {
     "request_spawn", "request_apply_commit", "get_job", "get_logs", "start", "stop", "restart",
     "update",
 }  # fmt: skip
-EMPTY = {"items": [], "next": None}
+EMPTY: dict[str, Any] = {"items": [], "next": None}
 
 
 @pytest.fixture
