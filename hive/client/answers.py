@@ -178,6 +178,15 @@ class Event(TypedDict):
     data: dict[str, Any]
 
 
+class OwnWord(TypedDict):
+    """What an agent said of itself: an event that has no number yet."""
+
+    at: str
+    kind: str
+    agent: str
+    data: dict[str, Any]
+
+
 Message = TypedDict(
     "Message",
     {

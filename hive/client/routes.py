@@ -24,6 +24,7 @@ from hive.client.answers import (
     Me,
     Message,
     Node,
+    OwnWord,
     Page,
     PlannedStep,
     Schedule,
@@ -74,9 +75,9 @@ class Client:
     def status(self) -> Status:
         return of(Status, self._get("/v1/status"))
 
-    def tell_status(self, text: str) -> Event:
+    def tell_status(self, text: str) -> OwnWord:
         """What an agent says of itself, over its own socket."""
-        return of(Event, self._post("/v1/status", {"text": text}))
+        return of(OwnWord, self._post("/v1/status", {"text": text}))
 
     # Agents
 

@@ -41,13 +41,14 @@ NODE = sent(samples.NODE.as_json())
 WORKER = sent(samples.WORKER.as_json())
 KEPT = sent(samples.KEPT.as_json())
 GONE = Said(status=204)
+WORD = {"at": "2026", "kind": "agent.status", "agent": "alice", "data": {"text": "busy"}}
 STEP = {"name": "Built", "holds": True, "because": "it is"}
 
 ROUTES: list[tuple[str, Ask, dict[str, str], Any, Any]] = [
     # line, how it is asked, the query, the body, the answer
     ("GET /v1/whoami", lambda c: c.whoami(), NONE, None, me()),
     ("GET /v1/status", lambda c: c.status(), NONE, None, sent(samples.STATUS.as_json())),
-    ("POST /v1/status", lambda c: c.tell_status("busy"), NONE, {"text": "busy"}, an_event()),
+    ("POST /v1/status", lambda c: c.tell_status("busy"), NONE, {"text": "busy"}, WORD),
     ("GET /v1/agents", lambda c: c.agents(), NONE, None, page(an_agent())),
     ("GET /v1/agents/alice", lambda c: c.agent("alice"), NONE, None, an_agent()),
     (
