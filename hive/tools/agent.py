@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from hive.client import Client
+from hive.tools.again import once
 
 Told = dict[str, Any]
 Tool = Callable[..., Any]
@@ -47,7 +48,7 @@ class AgentTools:
         this host. `reply_to` is the id of the message that this one answers. A message has at most
         64 KiB: put more into a file and say where it is.
         """
-        return dict(self.hive.send(to, text, reply_to=reply_to))
+        return dict(once(lambda key: self.hive.send(to, text, reply_to=reply_to, key=key)))
 
     async def recv(self, wait: int = LONGEST, limit: int = 10) -> Told:
         """Take the next messages from your inbox, oldest first; waits until there is one.

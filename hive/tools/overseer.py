@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hive.client import Client
-from hive.client.answers import Kind
+from hive.client.answers import Kind, Submitted
+from hive.tools.again import once
 from hive.tools.agent import Told, Tool
 
 
@@ -47,7 +48,11 @@ class ManagerTools:
         first; then it waits for the operator. A newer proposal takes the place of one that waits.
         The answer is a job: its end is also told to your inbox, with a note where it was denied.
         """
-        return dict(self.hive.submit("propose", agent, rev=commit_ref, message=description))
+
+        def propose(key: str) -> Submitted:
+            return self.hive.submit("propose", agent, rev=commit_ref, message=description, key=key)
+
+        return dict(once(propose))
 
     def get_job(self, job: int) -> Told:
         """Look at a job by its id: its state, its steps, and its error where it failed.
@@ -87,4 +92,4 @@ class ManagerTools:
         return self._ask("rebuild", agent)
 
     def _ask(self, kind: Kind, agent: str) -> Told:
-        return dict(self.hive.submit(kind, agent))
+        return dict(once(lambda key: self.hive.submit(kind, agent, key=key)))

@@ -12,7 +12,7 @@ from mcp.types import CallToolResult, TextContent
 from hive.client import Client
 from hive.client.answers import Me
 from hive.errors import HiveError, Refused, Transient
-from hive.tools import agent
+from hive.tools import again, agent
 from hive.tools.server import _met, server_of
 from tests.fake_api import FakeApi, Heard, an_api, problem
 from tests.unit.client.samples import a_job, a_line, a_message, an_event, me
@@ -171,12 +171,28 @@ def test_who_does_not_wait_looks_once(api: FakeApi, wait: int) -> None:
     ],
 )
 def test_an_error_is_told_with_its_code_and_hint(
-    api: FakeApi, status: int, code: str, said: str
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch, status: int, code: str, said: str
 ) -> None:
+    monkeypatch.setattr(again, "WAITS", ())
     api.on("POST /v1/jobs", problem(status, code))
     result = called(api, "manager", "stop", agent="hm1nd")
     assert result.is_error
     assert text(result) == said
+
+
+def test_what_is_asked_again_bears_the_same_key_and_another_request_another(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(again, "WAITS", (0.01, 0.01))
+    busy = problem(503, "database-unavailable")
+    api.on("POST /v1/messages", busy, busy, a_message())
+    api.on("POST /v1/jobs", busy, a_job(new=True))
+    assert not called(api, "agent", "send", to="bob", text="hi").is_error
+    assert not called(api, "manager", "start", agent="bob").is_error
+    sent, asked = api.heard[:3], api.heard[3:]
+    assert len({one.headers["Idempotency-Key"] for one in sent}) == 1
+    assert len({one.headers["Idempotency-Key"] for one in asked}) == 1
+    assert len({one.headers["Idempotency-Key"] for one in api.heard}) == 2
 
 
 def test_a_name_that_is_none_is_refused_before_anything_is_asked(api: FakeApi) -> None:
