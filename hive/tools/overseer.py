@@ -85,7 +85,7 @@ class ManagerTools:
         return self._ask("restart", agent)
 
     def update(self, agent: str) -> Told:
-        """Build an agent anew on the newest base, from the config that it has, and switch to it.
+        """Rebuild an agent from the commit that it has, put back what hive owns of it, and switch.
 
         It takes no new commit: for that there is `request_apply_commit`. The answer is a job.
         """
