@@ -17,6 +17,7 @@ from cli import (
     inbox,
     jobs,
     lifecycle,
+    mcp,
     notify,
     plan,
     power,
@@ -76,6 +77,7 @@ app.command()(fleet.resume)
 app.command()(serve.up)
 app.command()(serve.worker)
 app.command()(serve.maintenance)
+app.command()(mcp.mcp)
 app.command()(demo.demo)
 app.command()(doctor.doctor)
 app.add_typer(db.app, name="db")

@@ -10,10 +10,11 @@ import pytest
 from hive.adapters.shell import LocalShell
 from tests.house.tree import ROOT
 
-HEAVY = ("sqlalchemy", "alembic", "dramatiq", "redis", "psycopg", "sh")
+HEAVY = ("sqlalchemy", "alembic", "dramatiq", "redis", "psycopg", "sh", "mcp", "pydantic")
 
 LOADED = f"print('loaded:', *[name for name in {HEAVY} if name in sys.modules])"
 IMPORT = f"import sys, cli.app; {LOADED}"
+CLIENT = f"import sys, hive.client; {LOADED}"
 HELP = f"""
 import os
 import sys
@@ -27,7 +28,7 @@ except SystemExit as done:
 """
 
 
-@pytest.mark.parametrize("program", [IMPORT, HELP], ids=["import", "help"])
+@pytest.mark.parametrize("program", [IMPORT, HELP, CLIENT], ids=["import", "help", "client"])
 def test_starting_up_loads_nothing_heavy(program: str) -> None:
     ran = LocalShell(os.environ).run(sys.executable, "-c", program, cwd=ROOT)
     assert ran.out.splitlines()[-1] == "loaded:"
