@@ -25,6 +25,7 @@ from cli import (
     serve,
     status,
     sweep,
+    tokens,
 )
 from cli.boundary import INTERRUPTED, complain, say
 
@@ -78,6 +79,7 @@ app.command()(serve.worker)
 app.command()(serve.maintenance)
 app.command()(demo.demo)
 app.command()(doctor.doctor)
+app.add_typer(tokens.app, name="token")
 app.add_typer(db.app, name="db")
 
 

@@ -30,6 +30,7 @@ from sqlalchemy.types import TypeEngine
 from typing_extensions import override
 
 from hive.domain.agent import Desired
+from hive.domain.authority import Role as Standing
 from hive.domain.job import LIVE, JobState, StepState
 from hive.domain.schedule import CatchUp, Verb
 from hive.domain.worker import Role
@@ -111,6 +112,7 @@ SERIES_LIVE_ONLY = f"series IS NOT NULL AND {LIVE_ONLY}"
 PRUNABLE_ONLY = "pruned = false AND finished_at IS NOT NULL"
 OPEN_ONLY = "acked_at IS NULL"
 ACKED_ONLY = "acked_at IS NOT NULL"
+ONCE_ONLY = "once IS NOT NULL"
 OF_AGENT_ONLY = "agent IS NOT NULL"
 PORT_TAKEN_ONLY = "desired != 'destroyed'"
 
@@ -326,9 +328,7 @@ class MessageRow(Base):
         _partial("ix_messages_open", "node", "recipient", "seq", where=OPEN_ONLY),
         _partial("ix_messages_acked", "node", "recipient", "seq", where=ACKED_ONLY),
         _partial("ix_messages_prunable", "acked_at", where=ACKED_ONLY),
-        _partial(
-            "uq_messages_once", "node", "recipient", "once", where="once IS NOT NULL", unique=True
-        ),
+        _partial("uq_messages_once", "node", "recipient", "once", where=ONCE_ONLY, unique=True),
         {"sqlite_autoincrement": True},
     )
 
@@ -381,3 +381,20 @@ class CrashRow(Base):
     result: Mapped[str]
     exit: Mapped[str]
     said: Mapped[str]  #: the last lines of its journal
+
+
+class TokenRow(Base):
+    __tablename__ = "tokens"
+    __table_args__ = (
+        CheckConstraint(among("role", Standing), name="role"), {"sqlite_autoincrement": True},
+    )  # fmt: skip
+
+    id: Mapped[int] = mapped_column(Integer, Identity(), primary_key=True)
+    role: Mapped[Standing] = mapped_column(_one_of(Standing))
+    agent: Mapped[str | None]
+    digest: Mapped[str]  #: the secret's; the secret itself is nowhere
+    created_at: Mapped[datetime]
+    created_by: Mapped[str]
+    expires_at: Mapped[datetime | None]
+    used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
