@@ -60,7 +60,7 @@ class Reach(StrEnum):
     """About whom somebody may do something."""
 
     ALL = "all"
-    OTHERS = "others"  #: never about itself, nor about the fleet as a whole
+    OTHERS = "others"  #: never about itself
     ITSELF = "itself"
     OWN = "own"  #: a job that it asked for
 

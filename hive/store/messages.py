@@ -157,10 +157,14 @@ def ack(
 def find(session: Session, seq: int) -> Message:
     row = session.execute(select(*READ).where(C.seq == seq)).first()
     if row is None:
-        raise NotFound(
-            f"there is no message {seq}", code="no-such-message", hint="see `hive inbox --all`"
-        )
+        raise missing(seq)
     return _message(row)
+
+
+def missing(seq: int) -> NotFound:
+    return NotFound(
+        f"there is no message {seq}", code="no-such-message", hint="see `hive inbox --all`"
+    )
 
 
 def waiting(
