@@ -37,6 +37,6 @@ def _endpoints() -> Iterator[Endpoint]:
         calls = [one.call for one in route.dependant.dependencies]
         action = next(filter(None, map(action_of, calls)), None)
         of = next(filter(None, map(reach_of, calls)), "all")
-        for method in sorted(route.methods):
+        for method in sorted(route.methods or ()):
             body = route.body_field is not None
             yield Endpoint(method, f"{PREFIX}{route.path}", action, of, route.description, body)
