@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hive.api import agents, events, health, inbox, jobs, nodes, problems, schedules, tokens
 from hive.api.shapes import Problem
 from hive.api.streams import Reader
-from hive.errors import Refused
 from hive.queue.host import Host
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
@@ -55,7 +55,7 @@ class Bounded:
             return
         length = dict(scope["headers"]).get(b"content-length", b"0")
         if not length.isdigit() or len(length) > 9 or int(length) > LARGEST:
-            await self._refuse(scope, receive, send)
+            await problems.too_large()(scope, receive, send)
             return
         count = 0
 
@@ -64,26 +64,10 @@ class Bounded:
             message = await receive()
             count += len(message.get("body", b""))
             if count > LARGEST:
-                raise _TooLarge
+                raise HTTPException(413)  # the one kind that FastAPI passes on from a body
             return message
 
-        try:
-            await self._app(scope, counted, send)
-        except _TooLarge:
-            await self._refuse(scope, receive, send)
-
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await problems.problem(_too_large())(scope, receive, send)
-
-
-class _TooLarge(Exception):
-    pass
-
-
-def _too_large() -> Refused:
-    return Refused(
-        f"a body has at most {LARGEST} bytes", code="too-large", hint="send less, or in parts"
-    )
+        await self._app(scope, counted, send)
 
 
 def described(app: FastAPI) -> dict[str, Any]:

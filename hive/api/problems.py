@@ -57,6 +57,11 @@ def unknown() -> JSONResponse:
     return problem(Fault("hive is wrong; its journal says where", code="fault"))
 
 
+def too_large() -> JSONResponse:
+    said = Refused("a body has at most a mebibyte", code="too-large", hint="send less, or in parts")
+    return problem(said)
+
+
 def install(app: FastAPI) -> None:
     app.add_exception_handler(HiveError, _ours)
     app.add_exception_handler(RequestValidationError, _unfit)
@@ -87,6 +92,8 @@ def _no_route(request: Request, error: Exception) -> JSONResponse:
     if error.status_code in (404, 405):
         what = f"there is no {request.method} {request.url.path}"
         return problem(NotFound(what, code="no-such-endpoint", hint="see docs/api.md"))
+    if error.status_code == 413:
+        return too_large()
     return problem(Refused(str(error.detail), code="bad-request", hint="see docs/api.md"))
 
 
