@@ -37,6 +37,8 @@ WITHIN: Final = 20.0
 """Seconds in which a request has to have come whole, from its connection's first byte on."""
 GRACE: Final = 5.0
 """Seconds that requests may go on for when the API ends."""
+TURNS: Final = 3
+TURN: Final = 0.01
 AT_ONCE: Final = {Kind.HOST: 512, Kind.TCP: 512, Kind.AGENT: 64}
 """Connections of one door: no other door feels it when they are used up."""
 THREADS: Final = 12
@@ -217,9 +219,11 @@ async def _ended(opened: list[Opened]) -> None:
         _, late = await asyncio.wait(tasks, timeout=GRACE)
         for task in late:
             task.cancel()
-    for one in opened:
-        for connection in list(one.state.connections):
-            connection.transport.close()
+    for _ in range(TURNS):  # what was accepted in the last moment is there a turn later
+        for one in opened:
+            for connection in list(one.state.connections):
+                connection.transport.abort()
+        await asyncio.sleep(TURN)
 
 
 def _config(host: Host, reader: Reader) -> Config:
