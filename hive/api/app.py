@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hive.api import agents, events, health, inbox, jobs, nodes, problems, schedules, tokens
+from hive.api.once import HEADER, Once
 from hive.api.shapes import Problem
 from hive.api.streams import Reader
 from hive.queue.host import Host
@@ -40,7 +41,10 @@ def build_app(host: Host, reader: Reader | None = None) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router, prefix=PREFIX)
     app.include_router(health.router, include_in_schema=False)  # where probes look for it
-    app.add_middleware(Bounded)
+    describe = app.openapi
+    app.openapi = lambda: _described(describe())  # type: ignore[method-assign]
+    app.add_middleware(Once)
+    app.add_middleware(Bounded)  # outermost: what comes last is asked first
     return app
 
 
@@ -70,9 +74,21 @@ class Bounded:
         await self._app(scope, counted, send)
 
 
-def described(app: FastAPI) -> dict[str, Any]:
-    """The description of the API, with the shape of its errors."""
-    said = app.openapi()
-    shapes = said["components"]["schemas"]
-    shapes[Problem.__name__] = Problem.model_json_schema()
+def _described(said: dict[str, Any]) -> dict[str, Any]:
+    """With the shape of errors, and the key of each POST."""
+    said["components"]["schemas"][Problem.__name__] = Problem.model_json_schema()
+    for of_path in said["paths"].values():
+        for method, operation in of_path.items():
+            known = [one["name"].lower() for one in operation.get("parameters", [])]
+            if method == "post" and HEADER not in known:
+                operation.setdefault("parameters", []).append(dict(KEY))
     return said
+
+
+KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+    "description": "Your own name for this request: sent again, it is answered the same.",
+}

@@ -29,8 +29,9 @@ from hive.domain.message import OPERATOR, Message, NewMessage
 from hive.domain.names import AgentName, NodeName
 from hive.errors import NotFound, Refused
 from hive.store import agents, events
+from hive.store.columns import storable
 from hive.store.session import Session, insert_into
-from hive.store.tables import ACKED_ONLY, OPEN_ONLY, InboxRow, MessageRow, storable
+from hive.store.tables import ACKED_ONLY, OPEN_ONLY, InboxRow, MessageRow
 
 MESSAGES: Final = cast(Table, MessageRow.__table__)
 INBOXES: Final = cast(Table, InboxRow.__table__)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -11,8 +11,6 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     CheckConstraint,
-    DateTime,
-    Dialect,
     Double,
     Enum,
     ForeignKey,
@@ -20,58 +18,19 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
-    Text,
-    TypeDecorator,
     false,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.types import TypeEngine
-from typing_extensions import override
 
 from hive.domain.agent import Desired
 from hive.domain.authority import Role as Standing
 from hive.domain.job import LIVE, JobState, StepState
 from hive.domain.schedule import CatchUp, Verb
 from hive.domain.worker import Role
+from hive.store.columns import Instant, Words
 
-AnyType = TypeEngine[Any] | type[TypeEngine[Any]]
 BIG = BigInteger().with_variant(Integer, "sqlite")
-
-
-class Instant(TypeDecorator[datetime]):
-    """An aware datetime. SQLite has no zones: UTC goes in, and comes back as UTC."""
-
-    impl: AnyType = DateTime(timezone=True)
-    cache_ok: bool | None = True
-
-    @override
-    def process_bind_param(self, value: datetime | None, _: Dialect) -> datetime | None:
-        if value is not None and value.tzinfo is None:
-            raise ValueError(f"an instant without a zone: {value}")
-        return value and value.astimezone(UTC)
-
-    @override
-    def process_result_value(self, value: datetime | None, _: Dialect) -> datetime | None:
-        return value and (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))
-
-
-class Words(TypeDecorator[str]):
-    """Text that a program may have written: what no database takes of it is replaced."""
-
-    impl: AnyType = Text
-    cache_ok: bool | None = True
-
-    @override
-    def process_bind_param(self, value: str | None, _: Dialect) -> str | None:
-        return value and storable(value)
-
-
-def storable(words: str) -> str:
-    """What every database takes of it."""
-    if words.isascii() and "\0" not in words:
-        return words
-    return words.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")
 
 
 class Base(DeclarativeBase):
@@ -398,3 +357,16 @@ class TokenRow(Base):
     expires_at: Mapped[datetime | None]
     used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+
+
+class AnswerRow(Base):
+    """What was answered to a request under a key, to be said again."""
+
+    __tablename__ = "answers"
+    __table_args__ = (Index(None, "at"),)
+
+    key: Mapped[str] = mapped_column(primary_key=True)  #: a hash of who asked, and their own key
+    request: Mapped[str]  #: a hash of what was asked
+    status: Mapped[int]
+    body: Mapped[str]
+    at: Mapped[datetime]

@@ -1,4 +1,4 @@
-"""Tokens, by which who asks over TCP is known."""
+"""Tokens, by which who asks over TCP is known; answers, to be said again under a key."""
 
 from __future__ import annotations
 
@@ -29,9 +29,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tokens")),
         sqlite_autoincrement=True,
     )
+    op.create_table(
+        "answers",
+        words("key"),
+        words("request"),
+        sa.Column("status", sa.Integer(), nullable=False),
+        words("body"),
+        instant("at"),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_answers")),
+    )
+    op.create_index(op.f("ix_answers_at"), "answers", ["at"])
 
 
 def downgrade() -> None:
+    op.drop_table("answers")
     op.drop_table("tokens")
 
 
