@@ -58,6 +58,11 @@ def streams(what: str) -> Said:
     return {200: {"content": body, "description": what}, **_wrong()}
 
 
+def describes() -> Said:
+    body = {"application/json": {"schema": {"type": "object"}}}
+    return {200: {"content": body, "description": "OpenAPI."}, **_wrong()}
+
+
 def _wrong() -> Said:
     content = {MEDIA: {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}}
     return {status: {"description": what, "content": content} for status, what in WRONG.items()}

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hive.api import agents, events, health, inbox, jobs, nodes, problems, schedules, tokens
+from hive.api.identity import Identified
 from hive.api.once import HEADER, Once
 from hive.api.shapes import Problem
 from hive.api.streams import Reader
@@ -26,13 +27,13 @@ A fleet of AI agents in NixOS containers. Who asks is known by the socket, or ov
 `Authorization: Bearer hive_…`. Errors are `application/problem+json`."""
 
 
-def build_app(host: Host, reader: Reader | None = None) -> FastAPI:
-    """Without a reader nothing can be listened to: for its description alone."""
+def build_app(host: Host | None, reader: Reader | None = None) -> FastAPI:
+    """Without a host and a reader it can be described, and nothing else."""
     app = FastAPI(
         title="hive",
         version="1",
         description=ABOUT,
-        openapi_url=f"{PREFIX}/openapi.json",
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
     )
@@ -44,7 +45,8 @@ def build_app(host: Host, reader: Reader | None = None) -> FastAPI:
     describe = app.openapi
     app.openapi = lambda: _described(describe())  # type: ignore[method-assign]
     app.add_middleware(Once)
-    app.add_middleware(Bounded)  # outermost: what comes last is asked first
+    app.add_middleware(Bounded)
+    app.add_middleware(Identified)  # outermost: what comes last is asked first
     return app
 
 

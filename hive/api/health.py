@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, cast
 
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from hive.api import answers, metrics, shapes
@@ -32,3 +32,9 @@ def ready(who: Asking = of_all(Action.GREET)) -> JSONResponse:
 def measured(who: Asking = of_all(Action.LOOK)) -> PlainTextResponse:
     """As Prometheus reads them."""
     return PlainTextResponse(metrics.text(figures.of(who.host)), media_type=metrics.MEDIA)
+
+
+@router.get("/openapi.json", responses=answers.describes())
+def description(request: Request, who: Asking = of_all(Action.GREET)) -> JSONResponse:
+    """All of the API, described for programs."""
+    return JSONResponse(cast(FastAPI, request.app).openapi(), headers={"X-Hive": who.host.version})

@@ -11,12 +11,15 @@ from enum import StrEnum
 from typing import Annotated, Any, Final, TypeVar, cast
 
 from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from hive.api import problems
 from hive.domain.authority import Action, Caller, Role, reach
 from hive.domain.job import Job, JobId
 from hive.domain.message import OPERATOR
 from hive.domain.names import AgentName
-from hive.errors import Refused
+from hive.errors import HiveError, Refused
 from hive.queue.drive import find
 from hive.queue.host import Host
 from hive.service import tokens
@@ -71,19 +74,41 @@ def host_of(request: Request) -> Host:
 
 
 def caller_of(request: Request) -> Caller:
+    """As `Identified` has found out, before anything else was looked at."""
+    return cast(Caller, request.state.caller)
+
+
+def who_asks(host: Host, door: Door, uid: int | None, said: str) -> Caller:
     """Raises `Refused`, code `no-token`, where a token is asked for and none that is good came."""
-    door: Door = request.state.door
-    known = door.caller(request.state.uid)
-    if known is not None:
+    if (known := door.caller(uid)) is not None:
         return known
-    kind, _, said = request.headers.get("authorization", "").partition(" ")
+    kind, _, token = said.partition(" ")
     if kind.lower() != "bearer":
         raise Refused(
             "over TCP each request brings a token",
             code="no-token",
             hint="Authorization: Bearer hive_…; `hive token create` makes one",
         )
-    return tokens.caller(host_of(request), said.strip())
+    return tokens.caller(host, token.strip())
+
+
+class Identified:
+    """Who asks is known before a path or a body is looked at; who is not, is told nothing else."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        state, said = request.state, request.headers.get("authorization", "")
+        try:
+            state.caller = await run_in_threadpool(
+                who_asks, host_of(request), state.door, state.uid, said
+            )
+        except HiveError as error:
+            await problems.problem(error)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
 
 
 Known = Annotated[Caller, Depends(caller_of)]

@@ -68,7 +68,7 @@ async def _request(asked: Asked, key: str) -> tuple[Request, bytes]:
         raise Refused(
             f"a key has 1 to {LONGEST} characters", code="bad-request", hint="see docs/api.md"
         )
-    caller = await run_in_threadpool(caller_of, asked)
+    caller = caller_of(asked)
     body = await asked.body()
     what = b"\n".join((asked.url.path.encode(), asked.url.query.encode(), body))
     return Request(f"{caller.role}:{caller.name}", key, what), body

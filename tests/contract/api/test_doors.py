@@ -209,3 +209,14 @@ def test_a_path_that_is_none_is_a_problem_like_any_other(served: Served, path: s
     said = served.operator.ask("GET", path)
     assert said.status in (404, 422)
     assert said.code
+
+
+@pytest.mark.parametrize("path", ["/", "/v1/nothing", "/v1/openapi.json", "/healthz", "/metrics"])
+def test_who_brings_no_token_learns_not_even_what_there_is(served: Served, path: str) -> None:
+    for method in ("GET", "POST", "DELETE", "OPTIONS"):
+        said = served.tcp(None).ask(method, path, b"{" if method == "POST" else None)
+        assert (said.status, said.code) == (401, "no-token")
+
+
+def test_the_description_is_there_for_who_may_ask(served: Served) -> None:
+    assert served.tcp(Role.AGENT, ALICE).get("/openapi.json").json["info"]["title"] == "hive"
