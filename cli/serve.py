@@ -100,15 +100,18 @@ def _serve(role: Role, concurrency: int, drain: int, listen: str | None = None) 
 
 
 def _answers(host: Host, listen: str | None) -> Callable[[threading.Event], None]:
-    """The API beside a worker, whose jobs go on where the API cannot be."""
-    from hive.api.server import Api
+    """The API beside a worker, which does not wait for it, and goes on where it cannot be."""
+    from hive.api.sockets import parsed
     from hive.errors import HiveError
 
-    served = Api(host, listen)
+    if listen is not None:
+        parsed(listen)
 
     def run(over: threading.Event) -> None:
+        from hive.api.server import Api  # heavy: jobs are taken up before it is there
+
         try:
-            served.run(over)
+            Api(host, listen).run(over)
         except HiveError as error:
             logging.getLogger("hive.api").warning("api.not-there because=%s", error.message)
 

@@ -10,7 +10,7 @@ import pytest
 from hive.adapters.shell import LocalShell
 from tests.house.tree import ROOT
 
-HEAVY = ("sqlalchemy", "alembic", "dramatiq", "redis", "psycopg", "sh")
+HEAVY = ("sqlalchemy", "alembic", "dramatiq", "redis", "psycopg", "sh", "fastapi", "uvicorn")
 
 LOADED = f"print('loaded:', *[name for name in {HEAVY} if name in sys.modules])"
 IMPORT = f"import sys, cli.app; {LOADED}"
