@@ -6,11 +6,12 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import JSONResponse, StreamingResponse
+from starlette.concurrency import run_in_threadpool
 
 from hive.api import answers, shapes
-from hive.api.identity import Asking, of_all
+from hive.api.identity import Asking, host_of, of_all
 from hive.api.jobs import LAST, since
-from hive.api.streams import events_behind, reader_of, server_sent
+from hive.api.streams import events_behind, server_sent
 from hive.domain.authority import Action
 from hive.domain.job import JobId
 from hive.domain.names import AgentName
@@ -53,4 +54,7 @@ async def live(
 ) -> StreamingResponse:
     """Each under its own kind; from `Last-Event-ID` or `after` on, without either from now on."""
     name, of_job = AgentName(agent) if agent else None, JobId(job) if job else None
-    return server_sent(reader_of(request), events_behind(since(last, after), kind, name, of_job))
+    seen = since(last, after)
+    if seen is None:  # before the answer begins: what happens from then on is heard
+        seen = await run_in_threadpool(fleet.newest, host_of(request))
+    return server_sent(request, events_behind(seen, kind, name, of_job))

@@ -92,6 +92,16 @@ def who_asks(host: Host, door: Door, uid: int | None, said: str) -> Caller:
     return tokens.caller(host, token.strip())
 
 
+def is_still_known(request: Request) -> bool:
+    """Whoever began to listen is who they were; asked again while they do."""
+    state, said = request.state, request.headers.get("authorization", "")
+    try:
+        again = who_asks(host_of(request), state.door, state.uid, said)
+    except Refused:
+        return False
+    return again == caller_of(request)
+
+
 class Identified:
     """Who asks is known before a path or a body is looked at; who is not, is told nothing else."""
 

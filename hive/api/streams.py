@@ -10,14 +10,17 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final, cast
 
 from fastapi import Request
 from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
 
+from hive.api.identity import is_still_known
 from hive.domain.job import ENDED, JobId
 from hive.domain.names import AgentName
-from hive.errors import HiveError, Refused
+from hive.errors import HiveError, NotFound, Refused
 from hive.queue.host import Host
 from hive.service import fleet, jobs
 from hive.store.session import Session
@@ -154,7 +157,11 @@ class Reader:
                 self._tell(one, session)
 
     def _tell(self, one: Listener, session: Session) -> None:
-        found, over = one.ask(session)
+        """What one asks of is not there any more, as a prune took it: the others hear on."""
+        try:
+            found, over = one.ask(session)
+        except NotFound:
+            found, over = [], True
         one.is_behind = len(found) == PAGE
         if found or over:
             one.tell(found, over=over)
@@ -184,15 +191,13 @@ def lines_of(job: JobId, after: int) -> Question:
 
 
 def events_behind(
-    after: int | None, kind: str | None, agent: AgentName | None, job: JobId | None
+    after: int, kind: str | None, agent: AgentName | None, job: JobId | None
 ) -> Question:
-    """What happens behind a number; without one, from now on."""
+    """What happens behind a number."""
     seen = after
 
     def ask(session: Session) -> Found:
         nonlocal seen
-        if seen is None:
-            seen = fleet.newest(session)
         found = fleet.behind(session, seen, kind=kind, agent=agent, job=job, limit=PAGE)
         seen = found[-1].seq if found else seen
         return [Told(event.seq, event.kind, event.as_json()) for event in found], False
@@ -200,26 +205,40 @@ def events_behind(
     return ask
 
 
-def server_sent(reader: Reader, question: Question) -> StreamingResponse:
-    """As `text/event-stream`. A comment now and then shows who has gone."""
+def server_sent(request: Request, question: Question) -> StreamingResponse:
+    """As `text/event-stream`. A comment now and then shows who has gone.
+
+    Who is not known any more, as their token was revoked, hears no more a moment later.
+    """
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(
-        _told(reader, question), media_type="text/event-stream", headers=headers
-    )
+    told = _told(reader_of(request), question, partial(is_still_known, request))
+    return StreamingResponse(told, media_type="text/event-stream", headers=headers)
 
 
-async def _told(reader: Reader, question: Question) -> AsyncIterator[str]:
+async def _told(
+    reader: Reader, question: Question, is_known: Callable[[], bool]
+) -> AsyncIterator[str]:
+    loop = asyncio.get_running_loop()
+    known_until = loop.time() + ALIVE
     with reader.listening(question) as listener:
         yield ": here\n\n"
         while True:
-            try:
-                found = await asyncio.wait_for(listener.answers.get(), ALIVE)
-            except TimeoutError:
-                yield ": still here\n\n"
-                continue
+            found = await _answer(listener, ALIVE)
+            if loop.time() >= known_until:
+                if not await run_in_threadpool(is_known):
+                    return
+                known_until = loop.time() + ALIVE
             if found is END:
                 return
-            yield "".join(one.as_text() for one in found)
+            yield "".join(one.as_text() for one in found) or ": still here\n\n"
+
+
+async def _answer(listener: Listener, within: float) -> list[Told] | None:
+    """Nothing, where nothing came within so many seconds."""
+    try:
+        return await asyncio.wait_for(listener.answers.get(), within)
+    except TimeoutError:
+        return []
 
 
 async def happens(

@@ -143,9 +143,10 @@ def happened(
         return events.behind(session, since, kind=kind, job=job, agent=agent, limit=limit)
 
 
-def newest(session: Session) -> int:
+def newest(host: Host) -> int:
     """The number of the last event; 0 where nothing has happened."""
-    return events.last(session)
+    with host.database.read() as session:
+        return events.last(session)
 
 
 def behind(

@@ -7,10 +7,15 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
+from hive.api import streams
+from hive.domain.authority import Role
 from hive.domain.event import NewEvent
 from hive.domain.job import FINISH, Job
 from hive.queue import submit
-from hive.store import events, logs, moves
+from hive.service import tokens
+from hive.store import events, jobs, logs, moves
 from hive.store.logs import NewLine
 from tests.asking import MIND, Served
 from tests.contract.store_samples import NOW, a_running_job, new_job
@@ -139,3 +144,30 @@ def test_what_another_process_submits_is_told_too(served: Served) -> None:
     with served.operator.stream("/events/live?kind=job.submit") as stream:
         submit.submit(served.host, new_job(node=served.host.node))
         assert json.loads(stream.next()["data"])["data"]["kind"] == "spawn"
+
+
+def test_who_is_not_known_any_more_hears_no_more(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "ALIVE", 0.1)
+    client = served.tcp(Role.VIEWER)
+    headers = {"Authorization": f"Bearer {client.token}"}
+    with client.stream("/events/live", **headers) as stream:
+        served.agent(ALICE).post("/status", {"text": "one"})
+        assert stream.next()
+        (view,) = tokens.listed(served.host)
+        tokens.revoke(served.host, view.token.id)
+        assert list(stream) == []
+
+
+def test_what_is_listened_to_may_go_and_the_others_hear_on(served: Served) -> None:
+    job = running(served)
+    with (
+        served.operator.stream(f"/jobs/{job.id}/logs/live") as log,
+        served.operator.stream("/events/live") as happens,
+    ):
+        with served.host.database.write() as session:
+            session.execute(jobs.JOBS.delete())
+        assert list(log) == []
+        served.agent(ALICE).post("/status", {"text": "still here"})
+        assert "still here" in happens.next()["data"]
