@@ -31,6 +31,7 @@ from hive.domain.names import AgentName
 from hive.domain.ports import port_of
 from hive.errors import Refused
 from hive.queue.host import Host
+from hive.service.agents import listed
 from hive.settings import Settings
 from hive.store import agents, migrate
 from hive.store.session import open_database
@@ -86,6 +87,8 @@ def _measured(host: Host, asked: argparse.Namespace) -> Iterator[Row]:
         beside = f" of {asked.agents}" if what == "agents" else ""
         yield Row(f"GET {what}{beside} p50", "hive", round(percentile(took, 50), 2), "ms")
         yield Row(f"GET {what}{beside} p95", "hive", round(percentile(took, 95), 2), "ms")
+    took = [_timed(lambda: listed(host)) for _ in range(asked.requests // 10)]
+    yield Row("agents in process p50", "hive", round(percentile(took, 50), 2), "ms")
     yield Row("submit, 1 client", "hive", round(_submitted(path, names, 1, asked)), "requests/s")
     many = asked.clients
     yield Row(
@@ -129,8 +132,12 @@ def _heard(path: Path, name: str) -> Iterator[float]:
 
 
 def _milliseconds(client: Client, path: str) -> float:
+    return _timed(lambda: client.ask("GET", path))
+
+
+def _timed(act: Callable[[], object]) -> float:
     began = time.perf_counter()
-    client.ask("GET", path)
+    act()
     return (time.perf_counter() - began) * 1000
 
 
