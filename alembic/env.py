@@ -18,8 +18,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Enum
 
 from hive.errors import Refused
+from hive.store.columns import Instant, Words
 from hive.store.session import open_database
-from hive.store.tables import Base, Instant, Words
+from hive.store.tables import Base
 
 
 def number(_: MigrationContext, __: object, scripts: Iterable[MigrationScript]) -> None:

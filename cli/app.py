@@ -26,6 +26,7 @@ from cli import (
     serve,
     status,
     sweep,
+    tokens,
 )
 from cli.boundary import INTERRUPTED, complain, say
 
@@ -78,8 +79,10 @@ app.command()(serve.up)
 app.command()(serve.worker)
 app.command()(serve.maintenance)
 app.command()(mcp.mcp)
+app.command()(serve.api)
 app.command()(demo.demo)
 app.command()(doctor.doctor)
+app.add_typer(tokens.app, name="token")
 app.add_typer(db.app, name="db")
 
 

@@ -1,4 +1,4 @@
-"""The processes that stay: worker, maintenance, and all of it in one."""
+"""The processes that stay: worker, maintenance, the API, and all of it in one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ import typer
 from cli.boundary import connected, say
 
 if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
     from hive.domain.worker import Role
+    from hive.queue.host import Host
 
 Concurrency = Annotated[
     int, typer.Option(help="How many jobs run at once.", min=1, max=64, show_default=True)
@@ -26,6 +30,10 @@ Drain = Annotated[
         max=86_400,
     ),
 ]
+Listen = Annotated[
+    str | None,
+    typer.Option(metavar="HOST:PORT", help="Answer on TCP too, where each request needs a token."),
+]
 
 
 def worker(concurrency: Concurrency = 2, drain: Drain = 30) -> None:
@@ -35,11 +43,25 @@ def worker(concurrency: Concurrency = 2, drain: Drain = 30) -> None:
     _serve(Role.WORKER, concurrency, drain)
 
 
-def up(concurrency: Concurrency = 2, drain: Drain = 30) -> None:
-    """Worker and maintenance in one process, until a signal ends it."""
+def up(concurrency: Concurrency = 2, drain: Drain = 30, listen: Listen = None) -> None:
+    """Worker, maintenance and the API in one process, until a signal ends it."""
     from hive.domain.worker import Role
 
-    _serve(Role.UP, concurrency, drain)
+    _serve(Role.UP, concurrency, drain, listen)
+
+
+def api(listen: Listen = None) -> None:
+    """Answer on this host's sockets, and on TCP where asked to, until a signal ends it."""
+    _speak()
+    with connected() as host:
+        from hive.api.server import Api
+        from workers import health
+        from workers.main import until_signalled
+
+        served = Api(host, listen)
+        with until_signalled() as over:
+            served.run(over, lambda: health.notify(health.READY))
+            health.notify(health.STOPPING)
 
 
 def maintenance(
@@ -62,9 +84,10 @@ def maintenance(
         keep_house(host, chores)
 
 
-def _serve(role: Role, concurrency: int, drain: int) -> None:
+def _serve(role: Role, concurrency: int, drain: int, listen: str | None = None) -> None:
     _speak()
     with connected() as host:
+        from hive.domain.worker import Role
         from hive.service.ground import number_above_tags, written_to
         from hive.settings import Settings
         from workers.main import Choices, Supervisor
@@ -72,7 +95,27 @@ def _serve(role: Role, concurrency: int, drain: int) -> None:
         number_above_tags(host, written_to(host))
         redis_url = Settings.from_env(os.environ).redis_url
         choices = Choices(role, concurrency, timedelta(seconds=drain), redis_url)
-        Supervisor(host, choices).run()
+        beside = (_answers(host, listen),) if role is Role.UP else ()
+        Supervisor(host, choices, beside).run()
+
+
+def _answers(host: Host, listen: str | None) -> Callable[[threading.Event], None]:
+    """The API beside a worker, which does not wait for it, and goes on where it cannot be."""
+    from hive.api.sockets import parsed
+    from hive.errors import HiveError
+
+    if listen is not None:
+        parsed(listen)
+
+    def run(over: threading.Event) -> None:
+        from hive.api.server import Api  # heavy: jobs are taken up before it is there
+
+        try:
+            Api(host, listen).run(over)
+        except HiveError as error:
+            logging.getLogger("hive.api").warning("api.not-there because=%s", error.message)
+
+    return run
 
 
 def _speak() -> None:

@@ -18,6 +18,7 @@ from hive.errors import Fault, Refused, Transient
 from hive.service.fleet import NodeView, WorkerView, event_as_json
 from hive.service.inbox import message_as_json
 from hive.service.schedules import ScheduleView
+from hive.service.tokens import TokenView
 from hive.service.views import AgentView, JobView
 
 WIDTH: Final = 92
@@ -62,6 +63,7 @@ The keys stay. Instants are in UTC; what is not known is `null`.
 | an event | {event} |
 | a message | {message} |
 | a schedule | {schedule} |
+| a token | {token} |
 | a finding of the doctor | `name`, `verdict`, `message`, `hint` |
 
 ## Commands
@@ -93,6 +95,7 @@ def cli_page() -> str:
         event=_keys(event_as_json),
         message=_keys(message_as_json),
         schedule=_keys(ScheduleView.as_json),
+        token=_keys(TokenView.as_json),
         commands="\n".join(_section(words) for words in commands()),
     )
 
@@ -121,8 +124,12 @@ def _help(words: Words) -> str:
 
 
 def _keys(as_json: Callable[..., object]) -> str:
+    return ", ".join(f"`{key}`" for key in keys(as_json))
+
+
+def keys(as_json: Callable[..., object]) -> list[str]:
     """The keys of the dict that a view's `as_json` returns."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(as_json)))
     (made,) = (node.value for node in ast.walk(tree) if isinstance(node, ast.Return))
-    keys = made.keys if isinstance(made, ast.Dict) else []
-    return ", ".join(f"`{key.value!s}`" for key in keys if isinstance(key, ast.Constant))
+    found = made.keys if isinstance(made, ast.Dict) else []
+    return [f"{key.value!s}" for key in found if isinstance(key, ast.Constant)]

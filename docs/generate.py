@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from docs.command_line import cli_page
+from docs.endpoints import api_page
 from docs.moves import states_page
 from docs.values import settings_page
 
@@ -18,6 +19,7 @@ PAGES: Final[Mapping[str, tuple[str, Callable[[], str]]]] = {
     "settings.md": ("hive/settings.py", settings_page),
     "states.md": ("hive/domain/job.py", states_page),
     "cli.md": ("cli/", cli_page),
+    "api.md": ("hive/api/", api_page),
 }
 
 

@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -42,6 +42,9 @@ SEE: Final = timedelta(milliseconds=50)
 AFTER_KILL: Final = timedelta(seconds=10)
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 STOPPED: Final = 2_000  #: milliseconds for Dramatiq's own threads to end
+
+Beside = Callable[[threading.Event], None]
+"""What runs in a thread of its own, until the event."""
 
 log = logging.getLogger("hive.worker")
 
@@ -79,8 +82,10 @@ class Slots:
 class Supervisor:
     """One worker process. `run` returns when a signal has ended it, and everything is put down."""
 
-    def __init__(self, host: Host, choices: Choices) -> None:
+    def __init__(self, host: Host, choices: Choices, beside: Sequence[Beside] = ()) -> None:
+        """Each of `beside` runs in a thread of its own until the worker has put down its jobs."""
         self._choices = choices
+        self._besides = beside
         self._local = LocalBell(host.node, self._answer)
         self.host = replace(host, bell=self._local) if choices.redis_url is None else host
         self.heart = Heart(self.host, choices.role, concurrency=choices.concurrency)
@@ -103,6 +108,8 @@ class Supervisor:
             over = threading.Event()
             stack.enter_context(_beside(self._maintenance().run, over))
             stack.enter_context(_beside(self._watch.run, over))
+            for run in self._besides:
+                stack.enter_context(_beside(run, over))
             health.notify(health.READY)
             log.info(
                 "worker.ready node=%s concurrency=%s", self.host.node, self._choices.concurrency
@@ -249,7 +256,7 @@ def until_signalled(also: Callable[[], object] = bool) -> Iterator[threading.Eve
 
 
 @contextmanager
-def _beside(run: Callable[[threading.Event], None], over: threading.Event) -> Iterator[None]:
+def _beside(run: Beside, over: threading.Event) -> Iterator[None]:
     """`run` in a thread of its own, until what is inside has ended."""
     thread = threading.Thread(target=run, args=(over,), daemon=True)
     thread.start()

@@ -61,6 +61,20 @@ class Layout:
         """Where the daemon of this host listens."""
         return self.run / "host.sock"
 
+    @property
+    def api_lock(self) -> Path:
+        """Held by the process that serves this host's sockets."""
+        return self.locks / "api"
+
+    @property
+    def sockets(self) -> Path:
+        """Private: sockets are made here, and renamed to where they are asked at."""
+        return self.run / "sockets"
+
+    def socket(self, agent: AgentName) -> Path:
+        """At `/run/hive/hive.sock` inside: who can open it is this agent, or the manager."""
+        return self.runtime(agent) / "hive.sock"
+
     def slot(self, what: str, number: int) -> Path:
         """Held by one of those that may build, or start, at once."""
         return self.locks / f"{what}-{number}"

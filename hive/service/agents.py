@@ -39,10 +39,12 @@ def spawn(
     requested_by: str,
     key: str | None = None,
     node: NodeName | None = None,
+    gated: bool = False,
 ) -> tuple[Job, bool]:
     """Accept a spawn; the job and whether it is new. Refused before anything is written down.
 
     For another node it is only written down: what stands in its way there, its job will say.
+    `gated`: it waits for an operator, unless the policy lets it pass.
     """
     _refuse_reserved(name)
     where = node or host.node
@@ -55,7 +57,7 @@ def spawn(
         kind=Spawn.kind,
         node=where,
         agent=name,
-        ask={},
+        ask={"gate": True} if gated and Spawn.kind in host.policy.waiting else {},
         lock=lock_of(where, name),
         requested_by=requested_by,
         unique_key=f"{Spawn.kind}:{where}/{name}",

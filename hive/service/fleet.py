@@ -15,6 +15,7 @@ from hive.queue.drive import lives
 from hive.queue.host import Host
 from hive.service.views import instant
 from hive.store import events, workers
+from hive.store.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,25 @@ def happened(
     with host.database.read() as session:
         since = max(0, events.last(session) - limit) if after is None else after
         return events.behind(session, since, kind=kind, job=job, agent=agent, limit=limit)
+
+
+def newest(host: Host) -> int:
+    """The number of the last event; 0 where nothing has happened."""
+    with host.database.read() as session:
+        return events.last(session)
+
+
+def behind(
+    session: Session,
+    after: int,
+    *,
+    kind: str | None,
+    agent: AgentName | None,
+    job: JobId | None,
+    limit: int,
+) -> list[Event]:
+    """The next events behind a number, in somebody's own look at the database."""
+    return events.behind(session, after, kind=kind, agent=agent, job=job, limit=limit)
 
 
 def event_as_json(event: Event) -> dict[str, Any]:

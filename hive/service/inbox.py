@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from hive.domain.message import OPERATOR, Message, NewMessage
@@ -14,6 +14,7 @@ from hive.queue.host import Host
 from hive.service import lifecycle
 from hive.service.views import instant
 from hive.store import agents, messages
+from hive.store.session import Session
 
 LEASE: Final = timedelta(minutes=5)
 """What was taken and not acknowledged comes back after that."""
@@ -84,12 +85,22 @@ def look(host: Host, inbox: Inbox, *, acked: bool, limit: int) -> list[Message]:
         return found(session, inbox.node, inbox.recipient, limit=limit)
 
 
-def ack(host: Host, seqs: Collection[int]) -> int:
-    """How many were not acknowledged before. All of them, or `NotFound` and none."""
+def ack(host: Host, seqs: Collection[int], inbox: Inbox | None = None) -> int:
+    """How many were not acknowledged before. All of them, or `NotFound` and none.
+
+    With `inbox`, what is in another one is not there.
+    """
     with host.database.write() as session:
         for seq in seqs:
-            messages.find(session, seq)
+            found = messages.find(session, seq)
+            if inbox not in (None, Inbox(found.node, found.recipient)):
+                raise messages.missing(seq)
         return messages.ack(session, seqs, now=host.clock.now())
+
+
+def is_due(session: Session, inbox: Inbox, now: datetime) -> bool:
+    """Whether there is something to take."""
+    return messages.is_due(session, inbox.node, inbox.recipient, now=now)
 
 
 def count(host: Host, inbox: Inbox) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from hive.domain.job import ENDED, Job, JobId, JobState, LogLine
 from hive.domain.names import AgentName
@@ -12,8 +13,9 @@ from hive.queue.host import Host
 from hive.queue.traces import Traces
 from hive.service.fleet import hindrances
 from hive.service.ground import written_to
-from hive.service.views import JobView
+from hive.service.views import JobView, instant
 from hive.store import jobs, logs, steps
+from hive.store.session import Session
 
 
 def show(host: Host, job_id: JobId) -> JobView:
@@ -28,11 +30,14 @@ def listed(
     state: JobState | None = None,
     agent: AgentName | None = None,
     kind: str | None = None,
+    before: JobId | None = None,
     limit: int = 50,
 ) -> list[JobView]:
-    """Newest first."""
+    """Newest first; only those before a number, where one is given."""
     with host.database.read() as session:
-        found = jobs.listed(session, state=state, agent=agent, kind=kind, limit=limit)
+        found = jobs.listed(
+            session, state=state, agent=agent, kind=kind, before=before, limit=limit
+        )
         done = steps.of_all(session, [job.id for job in found])
     hinder = hindrances(host)
     return [JobView(job, done.get(job.id, ()), hinder.of(job)) for job in found]
@@ -79,6 +84,24 @@ def lines(host: Host, job_id: JobId, *, after: int = 0, limit: int = 1000) -> li
     with host.database.read() as session:
         jobs.find(session, job_id)
         return logs.of(session, job_id, after=after, limit=limit)
+
+
+def log_of(
+    session: Session, job: JobId, *, after: int, limit: int
+) -> tuple[JobState, list[LogLine]]:
+    """Its state, and the lines behind `after`: of one view, so that an ended job's are all."""
+    return jobs.find(session, job).state, logs.of(session, job, after=after, limit=limit)
+
+
+def line_as_json(line: LogLine) -> dict[str, Any]:
+    return {
+        "seq": line.seq,
+        "attempt": line.attempt,
+        "step": line.step,
+        "stream": line.stream,
+        "at": instant(line.at),
+        "text": line.text,
+    }
 
 
 def _traced(host: Host, job: Job) -> Job:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from hive.adapters.locks import holder, is_alive
 from hive.adapters.world import World
 from hive.errors import Refused
 from hive.steps.step import Differs, Finding, Holds
@@ -20,7 +21,7 @@ class OldDaemonGone:
         unit, path = world.systemd.service(UNIT), world.layout.host_socket
         if unit.is_active or unit.is_moving:
             return Differs(f"{UNIT} is {unit.state}")
-        if world.http.is_served(path):
+        if world.http.is_served(path) and not _is_ours(world):
             return Differs(f"somebody answers at {path}")
         return Holds(f"{UNIT} is {unit.state}")
 
@@ -31,3 +32,9 @@ class OldDaemonGone:
             code="old-daemon",
             hint=f"systemctl disable --now {UNIT}",
         )
+
+
+def _is_ours(world: World) -> bool:
+    """The API of this hive answers there."""
+    found = holder(world.layout.api_lock)
+    return found is not None and is_alive(found.worker_pid, found.worker_started)

@@ -105,13 +105,15 @@ def listed(
     state: JobState | None = None,
     agent: AgentName | None = None,
     kind: str | None = None,
+    before: JobId | None = None,
     limit: int = 50,
 ) -> list[Job]:
-    """Newest first."""
+    """Newest first; only those before a number, where one is given."""
     # An agent's jobs are few, but SQLite, without statistics, may walk all jobs of a kind instead.
     of_kind = C.kind if agent is None else func.coalesce(C.kind, C.kind)
     asked = ((C.agent, agent), (C.state, state), (of_kind, kind))
     where = [column == value for column, value in asked if value is not None]
+    where += [] if before is None else [C.id < before]
     return all_of(session, selected(*where).order_by(C.id.desc()).limit(limit))
 
 

@@ -29,8 +29,9 @@ from hive.domain.message import OPERATOR, Message, NewMessage
 from hive.domain.names import AgentName, NodeName
 from hive.errors import NotFound, Refused
 from hive.store import agents, events
+from hive.store.columns import storable
 from hive.store.session import Session, dialect_of, insert_into
-from hive.store.tables import ACKED_ONLY, OPEN_ONLY, InboxRow, MessageRow, storable
+from hive.store.tables import ACKED_ONLY, OPEN_ONLY, InboxRow, MessageRow
 
 MESSAGES: Final = cast(Table, MessageRow.__table__)
 INBOXES: Final = cast(Table, InboxRow.__table__)
@@ -176,10 +177,14 @@ def ack(
 def find(session: Session, seq: int) -> Message:
     row = session.execute(select(*READ).where(C.seq == seq)).first()
     if row is None:
-        raise NotFound(
-            f"there is no message {seq}", code="no-such-message", hint="see `hive inbox --all`"
-        )
+        raise missing(seq)
     return _message(row)
+
+
+def missing(seq: int) -> NotFound:
+    return NotFound(
+        f"there is no message {seq}", code="no-such-message", hint="see `hive inbox --all`"
+    )
 
 
 def waiting(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -11,8 +11,6 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     CheckConstraint,
-    DateTime,
-    Dialect,
     Double,
     Enum,
     ForeignKey,
@@ -20,57 +18,19 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
-    Text,
-    TypeDecorator,
     false,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.types import TypeEngine
-from typing_extensions import override
 
 from hive.domain.agent import Desired
+from hive.domain.authority import Role as Standing
 from hive.domain.job import LIVE, JobState, StepState
 from hive.domain.schedule import CatchUp, Verb
 from hive.domain.worker import Role
+from hive.store.columns import Instant, Words
 
-AnyType = TypeEngine[Any] | type[TypeEngine[Any]]
 BIG = BigInteger().with_variant(Integer, "sqlite")
-
-
-class Instant(TypeDecorator[datetime]):
-    """An aware datetime. SQLite has no zones: UTC goes in, and comes back as UTC."""
-
-    impl: AnyType = DateTime(timezone=True)
-    cache_ok: bool | None = True
-
-    @override
-    def process_bind_param(self, value: datetime | None, _: Dialect) -> datetime | None:
-        if value is not None and value.tzinfo is None:
-            raise ValueError(f"an instant without a zone: {value}")
-        return value and value.astimezone(UTC)
-
-    @override
-    def process_result_value(self, value: datetime | None, _: Dialect) -> datetime | None:
-        return value and (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))
-
-
-class Words(TypeDecorator[str]):
-    """Text that a program may have written: what no database takes of it is replaced."""
-
-    impl: AnyType = Text
-    cache_ok: bool | None = True
-
-    @override
-    def process_bind_param(self, value: str | None, _: Dialect) -> str | None:
-        return value and storable(value)
-
-
-def storable(words: str) -> str:
-    """What every database takes of it."""
-    if words.isascii() and "\0" not in words:
-        return words
-    return words.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")
 
 
 class Base(DeclarativeBase):
@@ -111,6 +71,7 @@ SERIES_LIVE_ONLY = f"series IS NOT NULL AND {LIVE_ONLY}"
 PRUNABLE_ONLY = "pruned = false AND finished_at IS NOT NULL"
 OPEN_ONLY = "acked_at IS NULL"
 ACKED_ONLY = "acked_at IS NOT NULL"
+ONCE_ONLY = "once IS NOT NULL"
 OF_AGENT_ONLY = "agent IS NOT NULL"
 PORT_TAKEN_ONLY = "desired != 'destroyed'"
 
@@ -326,9 +287,7 @@ class MessageRow(Base):
         _partial("ix_messages_open", "node", "recipient", "seq", where=OPEN_ONLY),
         _partial("ix_messages_acked", "node", "recipient", "seq", where=ACKED_ONLY),
         _partial("ix_messages_prunable", "acked_at", where=ACKED_ONLY),
-        _partial(
-            "uq_messages_once", "node", "recipient", "once", where="once IS NOT NULL", unique=True
-        ),
+        _partial("uq_messages_once", "node", "recipient", "once", where=ONCE_ONLY, unique=True),
         {"sqlite_autoincrement": True},
     )
 
@@ -381,3 +340,33 @@ class CrashRow(Base):
     result: Mapped[str]
     exit: Mapped[str]
     said: Mapped[str]  #: the last lines of its journal
+
+
+class TokenRow(Base):
+    __tablename__ = "tokens"
+    __table_args__ = (
+        CheckConstraint(among("role", Standing), name="role"), {"sqlite_autoincrement": True},
+    )  # fmt: skip
+
+    id: Mapped[int] = mapped_column(Integer, Identity(), primary_key=True)
+    role: Mapped[Standing] = mapped_column(_one_of(Standing))
+    agent: Mapped[str | None]
+    digest: Mapped[str]  #: the secret's; the secret itself is nowhere
+    created_at: Mapped[datetime]
+    created_by: Mapped[str]
+    expires_at: Mapped[datetime | None]
+    used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class AnswerRow(Base):
+    """What was answered to a request under a key, to be said again."""
+
+    __tablename__ = "answers"
+    __table_args__ = (Index(None, "at"),)
+
+    key: Mapped[str] = mapped_column(primary_key=True)  #: a hash of who asked, and their own key
+    request: Mapped[str]  #: a hash of what was asked
+    status: Mapped[int]
+    body: Mapped[str]
+    at: Mapped[datetime]

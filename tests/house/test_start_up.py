@@ -10,7 +10,10 @@ import pytest
 from hive.adapters.shell import LocalShell
 from tests.house.tree import ROOT
 
-HEAVY = ("sqlalchemy", "alembic", "dramatiq", "redis", "psycopg", "sh", "mcp", "pydantic")
+HEAVY = (
+    "sqlalchemy", "alembic", "dramatiq", "redis", "psycopg", "sh", "mcp", "pydantic", "fastapi",
+    "uvicorn",
+)  # fmt: skip
 
 LOADED = f"print('loaded:', *[name for name in {HEAVY} if name in sys.modules])"
 IMPORT = f"import sys, cli.app; {LOADED}"
