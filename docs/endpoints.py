@@ -74,7 +74,8 @@ most.
 
 Each POST takes an `Idempotency-Key`. Sent again with it within a day, it is not done again, and
 gets the same answer, with `Idempotent-Replay: true`; a key of a job or of a message holds for ever.
-Keys are everybody's own. Only a token is never said twice: its POST makes another one.
+Keys are everybody's own. What was refused is not kept, nor an answer beyond a million characters. A
+token is never said twice: its POST makes another one.
 
 ## Errors
 

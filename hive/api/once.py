@@ -17,13 +17,15 @@ from hive.service.once import Request
 
 HEADER: Final = "idempotency-key"
 LONGEST: Final = 200
+LARGEST: Final = 1_000_000
+"""Characters of an answer that is kept: an agent fills no disk with what it takes again."""
 AGAIN: Final = "Idempotent-Replay"
 PASSED: Final = frozenset({"/v1/tokens", "/v1/jobs", "/v1/messages"})
 """A secret is stored nowhere; a job's row and a message's know their key themselves, for ever."""
 
 
 class Once:
-    """What has failed on our side is not kept: the same request may be tried again."""
+    """What was refused or failed has done nothing, and is not kept: it may be tried again."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -41,8 +43,7 @@ class Once:
             await problems.problem(error)(scope, receive, send)
             return
         if known is not None:
-            media = problems.MEDIA if known.status >= 400 else "application/json"
-            said = Response(known.body, known.status, {AGAIN: "true"}, media)
+            said = Response(known.body, known.status, {AGAIN: "true"}, "application/json")
             await said(scope, receive, send)
             return
         await self._kept(asked, request, body, send)
@@ -56,8 +57,8 @@ class Once:
 
         await self._app(asked.scope, _given(body, asked.receive), hold)
         status = next(one["status"] for one in said if one["type"] == "http.response.start")
-        if status < 500:
-            text = b"".join(one.get("body", b"") for one in said).decode()
+        text = b"".join(one.get("body", b"") for one in said).decode()
+        if status < 400 and len(text) <= LARGEST:
             await run_in_threadpool(once.keep, host_of(asked), request, status, text)
         for message in said:
             await send(message)

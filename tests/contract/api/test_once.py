@@ -86,3 +86,10 @@ def test_every_post_is_described_with_its_key() -> None:
             names = [one["name"] for one in said.get("parameters", [])]
             assert ("Idempotency-Key" in names) is (method == "post"), path
             assert len(names) == len(set(names))
+
+
+def test_what_was_refused_may_be_asked_again_under_its_key(served: Served) -> None:
+    ask = served.operator
+    assert ask.post("/schedules/nightly/run", key="k").code == "no-such-schedule"
+    ask.post("/schedules", {"name": "nightly", "cron": "0 4 * * *", "verb": "sweep"})
+    assert ask.post("/schedules/nightly/run", key="k").status == 202
