@@ -30,3 +30,5 @@ class Report:
     to: frozenset[Reader]
     agent: AgentName | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
+    topic: str | None = None
+    """Of the message, where that has a name of old: managers go by it."""

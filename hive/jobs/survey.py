@@ -159,6 +159,7 @@ class _Look:
                     to=frozenset({Reader.MANAGER}),
                     agent=agent.name,
                     data={"base": base.url},
+                    topic="needs_update",
                 )
 
     def diverged(self) -> Iterator[Report]:

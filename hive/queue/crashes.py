@@ -201,4 +201,5 @@ def _told(crash: Crash) -> Report:
         to=frozenset({Reader.MANAGER}),
         agent=crash.agent,
         data={"result": crash.result, "exit": crash.exit},
+        topic="container_crash",
     )

@@ -37,13 +37,14 @@ def report(session: Session, node: NodeName, said: Report, *, now: datetime) -> 
 def _messages(session: Session, node: NodeName, said: Report) -> Iterator[NewMessage]:
     """The operator is the same on every node."""
     data = {**said.data, **({"agent": said.agent} if said.agent else {})}
+    topic = said.topic or said.kind
     to_manager = Reader.MANAGER in said.to and _has_manager(session, node)
     if to_manager:
         once = said.once
-        yield NewMessage(MANAGER, SENDER, said.body, node, said.kind, data, once=once)
+        yield NewMessage(MANAGER, SENDER, said.body, node, topic, data, once=once)
     if Reader.OPERATOR in said.to or not to_manager:
         once, data = f"{node}/{said.once}", {**data, "node": node}
-        yield NewMessage(OPERATOR, SENDER, said.body, None, said.kind, data, once=once)
+        yield NewMessage(OPERATOR, SENDER, said.body, None, topic, data, once=once)
 
 
 def _has_manager(session: Session, node: NodeName) -> bool:

@@ -99,7 +99,7 @@ def test_the_manager_is_told_with_the_last_words_of_its_journal(pretend: Pretend
     look(pretend, watch)
     with pretend.host.database.read() as session:
         found = messages.listed(session, pretend.host.node, MANAGER, limit=100)
-    (one,) = (message for message in found if message.topic == "agent.crashed")
+    (one,) = (message for message in found if message.topic == "container_crash")
     assert one.data == {"agent": "alice", "result": "signal", "exit": "9"}
     assert one.body.startswith("alice went down: signal, exit 9\n")
 
@@ -230,7 +230,7 @@ def test_what_crashes_for_ever_beside_healthy_ones_costs_so_much_and_no_more(
         to_operator = messages.listed(session, None, OPERATOR, limit=1000)
         given_up = events.behind(session, kind="agent.failed")
     topics = Counter(one.topic for one in to_manager)
-    assert (topics["agent.crashed"], topics["agent.failed"]) == (LIMIT, 1)
+    assert (topics["container_crash"], topics["agent.failed"]) == (LIMIT, 1)
     assert [one.topic for one in to_operator] == ["agent.failed"]
     assert len(given_up) == 1
 

@@ -455,7 +455,7 @@ def test_what_stands_on_an_older_base_is_told_to_the_manager_once(pretend: Prete
     assert told(pretend, "agent.needs-update") == 2, "alice and the manager"
     with pretend.host.database.read() as session:
         found = messages.listed(session, pretend.host.node, MANAGER, limit=100)
-    assert {one.topic for one in found} >= {"agent.needs-update"}
+    assert {one.topic for one in found} >= {"needs_update"}
 
 
 def test_applied_that_names_another_commit_is_told_and_not_deployed(pretend: Pretend) -> None:
