@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from multiprocessing.process import BaseProcess
@@ -110,6 +111,31 @@ class Fleet:
         worker = self.drill(role, *words, **more)
         self.said(worker, "worker.ready")
         return worker
+
+    def freeze(self, who: Running) -> None:
+        """Stopped, as a debugger does it; not in a transaction that would lock everybody out."""
+
+        def is_frozen() -> bool:
+            who.signal(signal.SIGSTOP)
+            if self._can_write():
+                return True
+            who.signal(signal.SIGCONT)
+            return False
+
+        self.until(is_frozen, f"{who.name} is in no transaction")
+
+    def _can_write(self) -> bool:
+        """SQLite has one lock for all writers; PostgreSQL has one for each row."""
+        file = self.host.database.path
+        if file is None:
+            return True
+        with closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as database:
+            try:
+                database.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return False
+            database.execute("ROLLBACK")
+            return True
 
     def hive(self, *words: str, **more: str) -> Running:
         """The command line as it is, in the background."""

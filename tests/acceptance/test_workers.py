@@ -141,7 +141,7 @@ def test_a_zombie_writes_nothing_and_runs_nothing_more(either: Fleet) -> None:
     job = either.submit("alice", first=LONG, seconds=0.1)
     either.begins(job)
     either.until(lambda: lines_of(either, job, attempt=1), "what it has said is written")
-    zombie.signal(signal.SIGSTOP)
+    either.freeze(zombie)
     either.ready("worker", *QUICK)
     either.until(lambda: either.is_in(job, QUEUED), "the job is taken from the zombie")
     written = lines_of(either, job, attempt=1)
