@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Final
 
 import pytest
 
@@ -17,6 +18,7 @@ from hive.sim.stop import stop_all
 from tests.acceptance.killing import Ended, Phase, Victim
 from tests.acceptance.snapshot import snapshot
 
+PHASES: Final = (Phase.BEFORE, Phase.DURING, Phase.ORPHANED, Phase.AFTER)
 AT_ONCE = 3
 Point = tuple[str, int, Phase]
 
@@ -109,7 +111,18 @@ def test_a_quiet_spawn_leaves_nothing_lying_about(
     assert victim.count("nested") > 0
 
 
-@pytest.mark.parametrize("phase", [Phase.BEFORE, Phase.DURING, Phase.ORPHANED, Phase.AFTER])
+@pytest.mark.parametrize("phase", PHASES)
+def test_killed_at_one_program_in_four_that_it_starts_a_spawn_converges(
+    quiet: tuple[Victim, dict[str, object]], folder: Path, phase: Phase
+) -> None:
+    """Each phase has its own quarter of them: every program is one of the points."""
+    victim, expected = quiet
+    numbers = range(1 + PHASES.index(phase), victim.count("own") + 1, len(PHASES))
+    check_all((("own", number, phase) for number in numbers), folder, expected)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("phase", PHASES)
 def test_killed_at_any_program_that_it_starts_a_spawn_converges(
     quiet: tuple[Victim, dict[str, object]], folder: Path, phase: Phase
 ) -> None:
@@ -118,6 +131,7 @@ def test_killed_at_any_program_that_it_starts_a_spawn_converges(
     check_all((("own", number, phase) for number in numbers), folder, expected)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("phase", [Phase.BEFORE, Phase.ORPHANED])
 def test_killed_at_any_program_that_its_programs_start_a_spawn_converges(
     quiet: tuple[Victim, dict[str, object]], folder: Path, phase: Phase

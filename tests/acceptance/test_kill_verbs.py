@@ -21,7 +21,7 @@ from tests.acceptance.midlife import Midlife
 from tests.acceptance.test_kill import differences, how
 
 AT_ONCE: Final = 2
-EVERY: Final = 4
+EVERY: Final = 8
 """Of the programs of a verb one in so many is a point, unless all are asked for."""
 Point = tuple[str, int, Phase]
 
@@ -158,7 +158,7 @@ def test_a_quiet_run_ends_well_and_leaves_nothing_lying_about(
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_killed_at_one_program_in_four_a_verb_converges(
+def test_killed_at_one_program_in_eight_a_verb_converges(
     trials: SimpleQueue[Trial], verb: str
 ) -> None:
     last = own(quiet(trials, VERBS[verb]))

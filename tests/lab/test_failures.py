@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.lab.conftest import Lab
 
 
@@ -18,6 +20,7 @@ def test_a_system_that_does_not_come_up_is_left_for_the_one_before(lab: Lab) -> 
     assert lab.system("alice") == before
 
 
+@pytest.mark.soak
 def test_a_system_that_hangs_at_its_start_is_left_for_the_one_before(lab: Lab) -> None:
     lab.hive("spawn", "alice")
     before = lab.system("alice")
@@ -31,6 +34,7 @@ def test_a_system_that_hangs_at_its_start_is_left_for_the_one_before(lab: Lab) -
     assert lab.system("alice") == before
 
 
+@pytest.mark.soak
 def test_a_first_system_that_hangs_at_its_start_is_stopped_and_stands_in_nobodys_way(
     lab: Lab,
 ) -> None:
@@ -63,6 +67,7 @@ def test_a_reload_that_fails_is_undone(lab: Lab) -> None:
     assert not lab.sees("agent", "show", "alice")["failed_at"]
 
 
+@pytest.mark.soak
 def test_what_failed_does_not_stand_in_the_way_of_what_is_mended(lab: Lab) -> None:
     lab.hive("spawn", "alice")
     lab.script("systemctl stop container@h-alice")

@@ -137,7 +137,13 @@ PLACES: Final = (
 )
 
 
-@pytest.mark.parametrize("verb", KILLS)
+@pytest.mark.parametrize(
+    "verb",
+    [
+        pytest.param(verb, marks=[] if verb in ("apply", "destroy") else [pytest.mark.soak])
+        for verb in KILLS
+    ],
+)
 def test_killed_in_the_middle_of_a_verb_it_converges(lab: Lab, verb: str) -> None:
     words, at, state = KILLS[verb]
     lab.hive("spawn", "alice")

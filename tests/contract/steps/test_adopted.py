@@ -210,7 +210,8 @@ def dies(pretend: Pretend, at: int) -> bool:
     return False
 
 
-def test_killed_before_any_program_the_next_one_finishes_it(old: Pretend) -> None:
+@pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.soak)])
+def test_killed_before_any_program_the_next_one_finishes_it(old: Pretend, every: int) -> None:
     rev, kept = old.refs(old.applied())[MAIN], old.folder / "kept"
     old.deploy_next(agent_nix="{ }\n")  # so that there is something to do in applied, too
     repos = {"meta": old.meta, "applied": old.applied()}
@@ -229,7 +230,7 @@ def test_killed_before_any_program_the_next_one_finishes_it(old: Pretend) -> Non
         for name, repo in repos.items():
             shutil.rmtree(repo)
             shutil.copytree(kept / name, repo, symlinks=True)
-        at += 1
+        at += every
     assert at > 10, "it starts that many programs"
 
 
