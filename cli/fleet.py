@@ -93,9 +93,7 @@ def events(
 
 
 def _show(event: Event, *, as_json: bool) -> None:
-    from hive.service.fleet import event_as_json
-
-    shown = event_as_json(event)
+    shown = event.as_json()
     if as_json:
         typer.echo(json.dumps(shown))
         return

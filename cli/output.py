@@ -64,7 +64,7 @@ def show_jobs(views: Sequence[JobView]) -> None:
 
 
 def _job(view: JobView) -> tuple[str, ...]:
-    from hive.service.views import instant
+    from hive.domain.instant import instant
 
     job = view.job
     return (
@@ -80,7 +80,7 @@ def _job(view: JobView) -> tuple[str, ...]:
 
 
 def show_pending(views: Sequence[JobView]) -> None:
-    from hive.service.views import instant
+    from hive.domain.instant import instant
 
     head = ("JOB", "KIND", "AGENT", "REV", "FOR", "BY", "SINCE")
     rows = [
@@ -99,7 +99,7 @@ def show_pending(views: Sequence[JobView]) -> None:
 
 
 def show_kept(views: Sequence[KeptView]) -> None:
-    from hive.service.views import instant
+    from hive.domain.instant import instant
 
     head = ("AGENT", "BYTES", "CHANGED", "LOGIN")
     rows = [

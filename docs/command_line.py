@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 
 from cli.app import app
 from cli.boundary import ENDED_BADLY, EXIT, INTERRUPTED
+from hive.domain.event import Event
 from hive.errors import Fault, Refused, Transient
-from hive.service.fleet import NodeView, WorkerView, event_as_json
+from hive.service.fleet import NodeView, WorkerView
 from hive.service.inbox import message_as_json
 from hive.service.schedules import ScheduleView
 from hive.service.tokens import TokenView
@@ -92,7 +93,7 @@ def cli_page() -> str:
         agent=_keys(AgentView.as_json),
         worker=_keys(WorkerView.as_json),
         node=_keys(NodeView.as_json),
-        event=_keys(event_as_json),
+        event=_keys(Event.as_json),
         message=_keys(message_as_json),
         schedule=_keys(ScheduleView.as_json),
         token=_keys(TokenView.as_json),

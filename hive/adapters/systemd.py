@@ -62,6 +62,11 @@ class Unit:
         return self.properties.get("SubState") == "auto-restart"
 
     @property
+    def is_settling(self) -> bool:
+        """It moves, and will come to rest: what it is then is not known yet."""
+        return self.is_moving and not self.is_flapping
+
+    @property
     def is_failed(self) -> bool:
         return self.state == "failed"
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from hive.domain.instant import instant
 from hive.domain.job import JobId
 from hive.domain.names import AgentName, NodeName
 
@@ -40,7 +41,7 @@ class Event:
         """By keys that stay; the instant in UTC, to the millisecond."""
         return {
             "seq": self.seq,
-            "at": self.at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "at": instant(self.at),
             "kind": self.kind,
             "node": self.node,
             "agent": self.agent,

@@ -26,8 +26,8 @@ class Roster:
     at: datetime
     agents: tuple[Agent, ...] = ()
     """Every row, those of destroyed agents too."""
-    live: tuple[Job, ...] = ()
-    """Every job of the node that has not ended."""
+    live: Mapping[AgentName, tuple[Job, ...]] = field(default_factory=dict)
+    """The jobs of each agent that have not ended."""
     crashes: Mapping[AgentName, tuple[datetime, ...]] = field(default_factory=dict)
     """Those that count still."""
     last: Mapping[AgentName, Job] = field(default_factory=dict)
@@ -39,11 +39,11 @@ class Roster:
 
     def busy(self, agent: AgentName) -> bool:
         """A job of it is queued or runs: what it finds different, it mends."""
-        return any(job.agent == agent and not job.is_waiting for job in self.live)
+        return any(not job.is_waiting for job in self._live(agent))
 
     def runs(self, agent: AgentName) -> bool:
         """A job of it is at work; what is only queued may wait for long, as for room on a disk."""
-        return any(job.agent == agent and job.state is JobState.RUNNING for job in self.live)
+        return any(job.state is JobState.RUNNING for job in self._live(agent))
 
     def given_up(self, agent: AgentName) -> JobId | None:
         """The job by which the last sweep tried to mend it, and which failed."""
@@ -54,9 +54,12 @@ class Roster:
         newest = self.newest.get(agent)
         return _failed(newest) if newest and newest.kind == kind else None
 
-    def waiting(self, agent: AgentName) -> int:
-        """How many jobs of it wait at a gate."""
-        return sum(1 for job in self.live if job.agent == agent and job.is_waiting)
+    def waits(self, agent: AgentName) -> bool:
+        """A job of it waits at a gate."""
+        return any(job.is_waiting for job in self._live(agent))
+
+    def _live(self, agent: AgentName) -> tuple[Job, ...]:
+        return self.live.get(agent, ())
 
 
 def _failed(job: Job | None) -> JobId | None:

@@ -16,7 +16,7 @@ from hive.domain.meta import Base
 from hive.domain.names import AgentName, NodeName, Rev
 from hive.domain.notifier import TEST, Notifier
 from hive.domain.roster import Roster
-from hive.errors import Fault, NotFound, Refused
+from hive.errors import Fault, Refused
 from hive.jobs.adopt import Adopt
 from hive.jobs.apply import Apply, Rollback
 from hive.jobs.destroy import Destroy, Purge
@@ -126,7 +126,7 @@ def _without_row(job: Job, known: Known) -> Recipe | None:
             return Tidy(job.agent, known.kept, known.waits)
         case Prune.kind if known.past is not None:
             return Prune(known.past, job.created_at)
-        case Notify.kind:
+        case Notify.kind if known.notifier is not None:
             return _notify(job, known.notifier)
         case _:
             return None
@@ -173,18 +173,14 @@ def _adopt(job: Job) -> Adopt:
     return Adopt(job.node, job.id, agents, kept, AgentSettings.from_json(job.ask["settings"]))
 
 
-def _notify(job: Job, notifier: Notifier | None) -> Notify:
-    """Whoever was removed or switched off meanwhile is not called; a test calls all the same."""
-    name, event = job.ask["notifier"], job.ask["event"]
-    if notifier is None:
-        raise NotFound(
-            f"there is no notifier {name}", code="no-such-notifier", hint="see `hive notify list`"
-        )
+def _notify(job: Job, notifier: Notifier) -> Notify:
+    """Whoever was switched off meanwhile is not called; a test calls all the same."""
+    event = job.ask["event"]
     if not notifier.enabled and event["kind"] != TEST:
         raise Refused(
-            f"the notifier {name} is switched off",
+            f"the notifier {notifier.name} is switched off",
             code="notifier-off",
-            hint=f"hive notify enable {name}",
+            hint=f"hive notify enable {notifier.name}",
         )
     return Notify(notifier, job.id, event)
 

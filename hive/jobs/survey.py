@@ -187,11 +187,10 @@ class _Look:
             return None
 
     def orphans(self) -> Iterator[JobId]:
-        for job in self.roster.live:
-            if job.is_waiting and job.agent is not None:
-                home = self.world.layout.home(job.agent)
-                if not self.world.files.exists(home):
-                    yield job.id
+        for agent, live in self.roster.live.items():
+            waiting = [job.id for job in live if job.is_waiting]
+            if waiting and not self.world.files.exists(self.world.layout.home(agent)):
+                yield from waiting
 
     def _no_manager(self) -> Difference | None:
         """One that was never deployed is no manager either."""
@@ -233,7 +232,7 @@ class _Look:
         return self.roster.given_up(found.agent) or self.roster.failed_at(found.agent, found.kind)
 
     def _wanted_running(self, agent: Agent, unit: Unit) -> Difference | None:
-        is_down = not unit.is_active and not (unit.is_moving and not unit.is_flapping)
+        is_down = not unit.is_active and not unit.is_settling
         if not is_down:
             return None if self.roster.busy(agent.name) else self._undone(agent, unit)
         if not agent.settings.autostart:
@@ -310,12 +309,11 @@ class _Look:
             if not AgentName.pattern.fullmatch(name) or self.roster.busy(AgentName(name)):
                 continue
             agent = AgentName(name)
-            waiting = self.roster.waiting(agent)
             if self.roster.failed_at(agent, Tidy.kind):
                 continue
             if name in scratch:
                 yield agent, "something in the making is left of it"
-            elif name in sides and not waiting:
+            elif name in sides and not self.roster.waits(agent):
                 yield agent, "a candidate of it is left in meta"
             elif self._roots_beyond(agent):
                 yield agent, f"more than the closures of its last {DEPLOYS} deploys are kept"

@@ -128,7 +128,7 @@ class CrashWatch:
 
     def _went_down(self, name: AgentName, unit: Unit) -> bool:
         before = self._runs.get(name)
-        if unit.is_moving and not unit.is_flapping:
+        if unit.is_settling:
             return False  # how it ended will be known when it has
         if before is None:
             return unit.is_failed and bool(unit.invocation)
@@ -136,7 +136,7 @@ class CrashWatch:
 
     def _run(self, name: AgentName, unit: Unit) -> _Run | None:
         """What is to be watched from now on; one that is on its way down is still the same."""
-        if unit.is_moving and not unit.is_flapping:
+        if unit.is_settling:
             return self._runs.get(name)
         if not unit.is_active or unit.main_pid is None:
             return None

@@ -8,6 +8,14 @@ from hive.jobs.catalog import base_lock, unique_key
 from hive.jobs.prune import Prune
 from hive.jobs.reconcile import Reconcile
 from hive.jobs.update_base import UpdateBase
+from hive.store import agents, workers
+from hive.store.session import Session
+
+
+def nodes(session: Session, here: NodeName) -> list[NodeName]:
+    """Each that was heard of, or has agents, or had; by name."""
+    heard_of = {node.name for node in workers.nodes(session)}
+    return sorted({here} | heard_of | agents.nodes(session))
 
 
 def sweep(node: NodeName, *, by: str, key: str | None = None) -> NewJob:

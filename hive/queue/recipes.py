@@ -8,6 +8,7 @@ from hive.adapters.clock import Clock
 from hive.domain.agent import AgentSettings
 from hive.domain.approval import Policy
 from hive.domain.job import Job
+from hive.domain.notifier import NotifierName
 from hive.jobs import catalog
 from hive.jobs.catalog import Known
 from hive.jobs.notify import Notify
@@ -56,6 +57,6 @@ class Recipes:
                 old = prune.Prune(self.database, messages_kept=self.messages_kept)
                 return Known(past=prune.OldRows(old))
             case Notify.kind:
-                return Known(notifier=notifiers.find(session, job.ask["notifier"]))
+                return Known(notifier=notifiers.known(session, NotifierName(job.ask["notifier"])))
             case _:
                 return Known()

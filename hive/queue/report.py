@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Final
 
-from hive.domain.agent import Desired
 from hive.domain.event import NewEvent
-from hive.domain.message import OPERATOR, NewMessage
+from hive.domain.message import HIVE, OPERATOR, NewMessage
 from hive.domain.names import MANAGER, AgentName, NodeName
 from hive.domain.report import Reader, Report
 from hive.store import agents, events, messages
 from hive.store.session import Session
-
-SENDER: Final = "hive"
 
 
 def report(session: Session, node: NodeName, said: Report, *, now: datetime) -> bool:
@@ -38,15 +34,10 @@ def _messages(session: Session, node: NodeName, said: Report) -> Iterator[NewMes
     """The operator is the same on every node."""
     data = {**said.data, **({"agent": said.agent} if said.agent else {})}
     topic = said.topic or said.kind
-    to_manager = Reader.MANAGER in said.to and _has_manager(session, node)
+    to_manager = Reader.MANAGER in said.to and agents.is_there(session, node, AgentName(MANAGER))
     if to_manager:
         once = said.once
-        yield NewMessage(MANAGER, SENDER, said.body, node, topic, data, once=once)
+        yield NewMessage(MANAGER, HIVE, said.body, node, topic, data, once=once)
     if Reader.OPERATOR in said.to or not to_manager:
         once, data = f"{node}/{said.once}", {**data, "node": node}
-        yield NewMessage(OPERATOR, SENDER, said.body, None, topic, data, once=once)
-
-
-def _has_manager(session: Session, node: NodeName) -> bool:
-    manager = agents.find(session, node, AgentName(MANAGER))
-    return manager is not None and manager.desired is not Desired.DESTROYED
+        yield NewMessage(OPERATOR, HIVE, said.body, None, topic, data, once=once)

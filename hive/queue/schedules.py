@@ -10,14 +10,13 @@ from typing import Final
 
 from hive.domain.event import NewEvent
 from hive.domain.job import Job, NewJob
-from hive.domain.names import NodeName
 from hive.domain.schedule import AT_MOST, Due, Schedule, Verb, due
 from hive.domain.tally import Tally
 from hive.errors import HiveError
 from hive.queue import of_node
 from hive.queue.host import Host
 from hive.queue.numbers import above_tags_at_first
-from hive.store import agents, events, jobs, schedules, workers
+from hive.store import events, jobs, schedules
 from hive.store.session import Session
 
 KEPT: Final = AT_MOST
@@ -57,9 +56,11 @@ def jobs_of(session: Session, host: Host, schedule: Schedule, *, by: str) -> Ite
     """One for each node that is known; a prune is of the one database, and done here."""
     match schedule.verb:
         case Verb.SWEEP:
-            yield from (of_node.sweep(node, by=by) for node in _nodes(session, host))
+            yield from (of_node.sweep(node, by=by) for node in of_node.nodes(session, host.node))
         case Verb.UPDATE_BASE:
-            yield from (of_node.update_base(node, by=by) for node in _nodes(session, host))
+            yield from (
+                of_node.update_base(node, by=by) for node in of_node.nodes(session, host.node)
+            )
         case Verb.PRUNE:
             yield of_node.prune(host.node, by=by)
 
@@ -104,8 +105,3 @@ def _tell(session: Session, host: Host, schedule: Schedule, wanted: Due, now: da
     }
     events.tell(session, NewEvent(now, "schedule.missed", host.node, data=said))
     log.warning("schedule.missed %s", " ".join(f"{key}={value}" for key, value in said.items()))
-
-
-def _nodes(session: Session, host: Host) -> list[NodeName]:
-    heard_of = {node.name for node in workers.nodes(session)}
-    return sorted({host.node} | heard_of | agents.nodes(session))

@@ -8,12 +8,12 @@ from typing import Any
 
 from hive.domain.event import Event
 from hive.domain.fullness import Fullness
+from hive.domain.instant import instant
 from hive.domain.job import BUILDING, Job, JobId, JobState
 from hive.domain.names import AgentName, NodeName
 from hive.domain.worker import Node, Worker
 from hive.queue.drive import lives
 from hive.queue.host import Host
-from hive.service.views import instant
 from hive.store import events, workers
 from hive.store.session import Session
 
@@ -161,7 +161,3 @@ def behind(
 ) -> list[Event]:
     """The next events behind a number, in somebody's own look at the database."""
     return events.behind(session, after, kind=kind, agent=agent, job=job, limit=limit)
-
-
-def event_as_json(event: Event) -> dict[str, Any]:
-    return event.as_json()

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from hive.domain.instant import instant
 from hive.domain.message import OPERATOR, Message, NewMessage
 from hive.domain.names import AgentName, NodeName
 from hive.errors import NotFound, Refused
 from hive.queue.host import Host
 from hive.service import lifecycle
-from hive.service.views import instant
 from hive.store import agents, messages
 from hive.store.session import Session
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from hive.domain.instant import instant
 from hive.domain.job import ENDED, Job, JobId, JobState, LogLine
 from hive.domain.names import AgentName
 from hive.queue import drive, submit
@@ -13,7 +14,7 @@ from hive.queue.host import Host
 from hive.queue.traces import Traces
 from hive.service.fleet import hindrances
 from hive.service.ground import written_to
-from hive.service.views import JobView, instant
+from hive.service.views import JobView
 from hive.store import jobs, logs, steps
 from hive.store.session import Session
 

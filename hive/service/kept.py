@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from hive.domain.agent import Desired
+from hive.domain.instant import instant
 from hive.domain.names import AgentName
 from hive.queue.drive import refuse_elsewhere
 from hive.queue.host import Host
 from hive.service.ground import looked_at
-from hive.service.views import instant
 from hive.store import agents
 
 

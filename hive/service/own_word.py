@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from hive.domain.event import NewEvent
+from hive.domain.instant import instant
 from hive.domain.names import AgentName
 from hive.errors import Refused
 from hive.queue.host import Host
 from hive.service import lifecycle
-from hive.service.views import instant
 from hive.store import events
 
 LONGEST: Final = 500  #: characters

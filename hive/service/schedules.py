@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from hive.domain.instant import instant
 from hive.domain.job import Job
 from hive.domain.schedule import CatchUp, Cron, Schedule, ScheduleName, Verb
 from hive.errors import HiveError, NotFound, Refused
 from hive.queue import schedules as queue
 from hive.queue.host import Host
 from hive.service.ground import number_above_tags, written_to
-from hive.service.views import instant
 from hive.store import schedules
 from hive.store.session import Session
 

@@ -11,13 +11,13 @@ from typing import Any, Final
 from hive.adapters.systemd import Unit
 from hive.domain.agent import Agent, Desired
 from hive.domain.event import Event
+from hive.domain.instant import instant
 from hive.domain.job import Job, JobId, JobState, StepRecord, StepState
 from hive.domain.names import AgentName, NodeName
 from hive.queue.host import Host
 from hive.service.agents import on_host
 from hive.service.fleet import NodeView
 from hive.service.ground import looked_at
-from hive.service.views import instant
 from hive.store import agents, events, jobs, steps, workers
 
 Key = tuple[NodeName, AgentName]

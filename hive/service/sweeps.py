@@ -15,7 +15,7 @@ from hive.queue.drive import refuse_elsewhere
 from hive.queue.host import Host
 from hive.service.ground import looked_at
 from hive.service.lifecycle import LOOKS, Asked, Submitted
-from hive.store import agents, jobs, rosters, workers
+from hive.store import jobs, rosters
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +59,8 @@ def sweep(host: Host, asked: Asked) -> Submitted:
 def sweep_all(host: Host, asked: Asked) -> list[Job]:
     """One for each node that has agents, or was ever heard of."""
     with host.database.read() as session:
-        known = {node.name for node in workers.nodes(session)}
-        known |= {agent.node for agent in agents.listed(session)}
-    return [
-        submit.submit(host, of_node.sweep(node, by=asked.by))[0]
-        for node in sorted(known | {host.node})
-    ]
+        known = of_node.nodes(session, host.node)
+    return [submit.submit(host, of_node.sweep(node, by=asked.by))[0] for node in known]
 
 
 def left(host: Host) -> list[Job]:

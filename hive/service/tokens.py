@@ -10,12 +10,12 @@ from datetime import timedelta
 from typing import Any
 
 from hive.domain.authority import Caller, Role
+from hive.domain.instant import instant
 from hive.domain.names import AgentName
 from hive.domain.token import SHAPE, Token, agent_of
 from hive.errors import NotFound, Refused
 from hive.queue.host import Host
 from hive.service import lifecycle
-from hive.service.views import instant
 from hive.store import tokens
 
 

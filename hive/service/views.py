@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hive.domain.agent import AgentSettings, Desired
+from hive.domain.instant import instant
 from hive.domain.job import Job, JobId, StepRecord
 from hive.domain.names import AgentName, ContainerName, NodeName, Rev
 
@@ -107,8 +108,3 @@ def _step(step: StepRecord) -> dict[str, Any]:
         "because": step.because,
         "seconds": step.seconds,
     }
-
-
-def instant(at: datetime | None) -> str | None:
-    """In UTC, to the millisecond."""
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None

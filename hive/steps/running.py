@@ -219,7 +219,7 @@ def settled(world: World, container: ContainerName) -> Unit:
 
     def unit() -> Unit | None:
         found = world.systemd.unit(container)
-        return None if found.is_moving and not found.is_flapping else found
+        return None if found.is_settling else found
 
     found = wait_until(world.clock, unit, within=SETTLE, every=OFTEN * 4)
     if found is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Final, cast
@@ -34,7 +35,7 @@ def roster(
         node=node,
         at=now,
         agents=here,
-        live=tuple(all_of(session, live)),
+        live=_by_agent(all_of(session, live)),
         crashes=crashes.since(session, node, now - WITHIN),
         last=_last(session, node, beside),
         newest=_last(session, node, frozenset()),
@@ -60,6 +61,14 @@ def failed_on(session: Session, node: NodeName) -> frozenset[tuple[AgentName, st
     failed = selected(C.node == node, C.kind == "rebuild", C.state == JobState.FAILED)
     found = ((job.agent, job.ask.get("base")) for job in all_of(session, failed))
     return frozenset((agent, base["url"]) for agent, base in found if agent and base)
+
+
+def _by_agent(jobs: Iterable[Job]) -> dict[AgentName, tuple[Job, ...]]:
+    found: dict[AgentName, tuple[Job, ...]] = {}
+    for job in jobs:
+        if job.agent is not None:
+            found[job.agent] = (*found.get(job.agent, ()), job)
+    return found
 
 
 def _last(session: Session, node: NodeName, beside: frozenset[str]) -> dict[AgentName, Job]:
