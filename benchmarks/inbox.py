@@ -17,9 +17,8 @@ from benchmarks.floor import disk
 from benchmarks.history import opened
 from benchmarks.rows import Row, show
 from benchmarks.servers import database_of, durable_postgres, kept_folder
-from hive.domain.message import OPERATOR, NewMessage
+from hive.domain.message import LEASE, OPERATOR, NewMessage
 from hive.domain.names import NodeName
-from hive.service.inbox import LEASE
 from hive.store import messages
 from hive.store.session import Database
 

@@ -37,6 +37,7 @@ from hive.domain.meta import FLAKE, LOCK, parse
 from hive.domain.names import MANAGER, AgentName
 from hive.domain.target import closure_keys
 from hive.queue.crashes import CrashWatch
+from hive.queue.drive import is_served
 from hive.queue.host import Host
 from hive.service import jobs, sweeps
 from hive.steps.home import HomeReady
@@ -186,7 +187,7 @@ def _up(host: Host, env: Mapping[str, str], concurrency: int) -> Iterator[None]:
         words = (f"{key}={value}" for key, value in env.items())
         hive = Path(sys.executable).with_name("hive")
         keep("/usr/bin/env", "-i", *words, hive, "up", "--concurrency", str(concurrency))
-        _until(lambda: jobs.is_served(host))
+        _until(lambda: is_served(host))
         yield
 
 

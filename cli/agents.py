@@ -6,24 +6,22 @@ from typing import Annotated
 
 import typer
 
-from cli.boundary import agent_name, connected, node_name, requester, say
+from cli.boundary import agent_name, asked, connected, node_name, say
 from cli.follow import AsJson, Detach, OnNode, follow
 from cli.lifecycle import Name
-from cli.output import show_agent, show_agents, show_json, show_kept
+from cli.output import show_agents, show_json, show_kept, show_one
 
 app = typer.Typer(no_args_is_help=True, help="One agent.")
 
 
 def agents(as_json: AsJson = False) -> None:
     """Every agent: what is wanted, and what is so."""
-    with connected() as host:
-        from hive.service import agents
-
-        views = agents.listed(host)
+    with asked() as hive:
+        found = hive.agents()["items"]
         if as_json:
-            show_json([view.as_json() for view in views])
+            show_json(found)
         else:
-            show_agents(views)
+            show_agents(found)
 
 
 @app.callback()
@@ -34,15 +32,13 @@ def one() -> None:
 @app.command()
 def show(name: Name, as_json: AsJson = False) -> None:
     """All that is known of one agent."""
-    checked = agent_name(name)
-    with connected() as host:
-        from hive.service import agents
-
-        view = agents.show(host, checked)
+    agent_name(name)
+    with asked() as hive:
+        found = hive.agent(name)
         if as_json:
-            show_json(view.as_json())
+            show_json(found)
         else:
-            show_agent(view)
+            show_one(found, width=12)
 
 
 @app.command("set")
@@ -54,14 +50,11 @@ def change(
     as_json: AsJson = False,
 ) -> None:
     """Change settings of an agent. Limits hold at once, the rest with the next rebuild."""
-    checked, where = agent_name(name), node_name(node)
-    with connected() as host:
-        from hive.service import lifecycle
-
-        asked = lifecycle.Asked(requester(), None, where)
-        submitted = lifecycle.change(host, checked, asked, settings)
-        if submitted is not None:
-            follow(host, submitted[0], detach=detach, as_json=as_json)
+    agent_name(name), node_name(node)
+    with asked() as hive:
+        limit = hive.set_agent(name, *settings, node=node)["limit"]
+        if limit is not None:
+            follow(hive, limit, detach=detach, as_json=as_json)
         else:
             say(f"set; `hive rebuild {name}` applies it")
 
@@ -94,11 +87,9 @@ def shell(name: Name) -> None:
 
 def kept(as_json: AsJson = False) -> None:
     """What is kept of agents that were destroyed."""
-    with connected() as host:
-        from hive.service import kept
-
-        views = kept.kept(host)
+    with asked() as hive:
+        found = hive.kept()["items"]
         if as_json:
-            show_json([view.as_json() for view in views])
+            show_json(found)
         else:
-            show_kept(views)
+            show_kept(found)

@@ -15,8 +15,10 @@ from cli.plain import plain
 from hive.errors import Fault, HiveError, Refused, Transient
 
 if TYPE_CHECKING:
+    from cli.hive import Hive
     from hive.domain.names import AgentName, NodeName
     from hive.queue.host import Host
+    from hive.settings import Settings
 
 EXIT = {Refused: 2, Transient: 75, Fault: 70}  # usage; EX_TEMPFAIL; EX_SOFTWARE
 ENDED_BADLY = 1
@@ -62,18 +64,48 @@ def node_name(text: str | None) -> NodeName | None:
 
 
 @contextmanager
-def connected() -> Iterator[Host]:
-    """This host's hive, as the environment and the settings file describe it."""
+def asked() -> Iterator[Hive]:
+    """hive, as it can be asked from here: at `HIVE_URL`, at this host's socket, in the database."""
     with boundary():
-        from hive import bootstrap
         from hive.settings import Settings
 
-        host = bootstrap.build(Settings.from_env(os.environ), os.environ)
-        try:
-            yield host
-        finally:
-            host.bell.close()
-            host.database.dispose()
+        settings = Settings.from_env(os.environ)
+        over = _over(settings)
+        if over is not None:
+            yield over
+            return
+        with on_this_host() as host:
+            from cli.here import Here
+
+            yield Here(host, requester())
+
+
+@contextmanager
+def connected() -> Iterator[Host]:
+    """This host's hive, for what only a process on the host can do."""
+    with boundary(), on_this_host() as host:
+        yield host
+
+
+@contextmanager
+def on_this_host() -> Iterator[Host]:
+    """As the environment and the settings file describe it. Raises `Refused` for another's."""
+    from hive import bootstrap
+    from hive.settings import Settings
+
+    settings = Settings.from_env(os.environ)
+    if settings.url is not None:
+        raise Refused(
+            "this is done on the host itself, and HIVE_URL names another place",
+            code="not-over-url",
+            hint="run it on that host, or unset HIVE_URL",
+        )
+    host = bootstrap.build(settings, os.environ)
+    try:
+        yield host
+    finally:
+        host.bell.close()
+        host.database.dispose()
 
 
 def requester() -> str:
@@ -82,6 +114,18 @@ def requester() -> str:
         return os.environ.get("SUDO_USER") or getpass.getuser()
     except (OSError, KeyError):
         return f"uid {os.getuid()}"
+
+
+def _over(settings: Settings) -> Hive | None:
+    """The API where there is one; nothing of it is loaded where there is not."""
+    from hive.domain.layout import HOST_SOCKET
+
+    socket = settings.run_dir / HOST_SOCKET
+    if settings.url is None and not socket.exists():
+        return None
+    from cli.over import Over
+
+    return Over.at(settings.url, settings.token) if settings.url else Over.socket(socket)
 
 
 def _leave_quietly() -> NoReturn:

@@ -99,9 +99,10 @@ def _spawn(host: Host, name: str) -> None:
 
 def _change(host: Host, name: str) -> None:
     """What the manager does, and what an operator says to it."""
+    from cli.here import Here
     from hive.domain.job import JobState
     from hive.domain.names import AgentName
-    from hive.service import approvals, diffs, lifecycle
+    from hive.service import approvals, lifecycle
 
     rev = _committed(host, name, "main", GREETING, "greet")
     if (found := lifecycle.deploys(host, AgentName(name))) and found[0][1] == rev:
@@ -114,7 +115,7 @@ def _change(host: Host, name: str) -> None:
     if _seen_through(host, job).state is not JobState.WAITING:
         raise typer.Exit(ENDED_BADLY)
     say(f"\nIt is built, and waits. An operator looks at it:\n$ hive diff {job.id}")
-    show_diff(diffs.of(host, job.id), patch=True)
+    show_diff(Here(host, requester()).diff(job.id), patch=True)
     say(f"\n$ hive approve {job.id}")
     approved = approvals.approve(host, job.id, by=requester())
     if _seen_through(host, approved).state is not JobState.SUCCEEDED:
@@ -157,29 +158,30 @@ def _committed(host: Host, name: str, branch: str, text: str, subject: str) -> R
 
 
 def _seen_through(host: Host, job: Job) -> Job:
+    from cli.here import Here
     from cli.live import in_view
     from hive.service import jobs
 
-    with in_view(host, job.id):
+    with in_view(Here(host, requester()), job.id):
         return jobs.run(host, job.id)
 
 
 def _show(host: Host, settings: Settings) -> None:
+    from cli.here import Here
     from hive.adapters.http import Http
-    from hive.service import agents
 
     say("\n$ hive agents")
-    views = agents.listed(host)
-    show_agents(views)
+    found = Here(host, requester()).agents()["items"]
+    show_agents(found)
     typer.echo("")
-    for view in views:
-        url = view.url or ""
+    for one in found:
+        url = one["url"] or ""
         address = url.removeprefix("http://").partition(":")[0]
-        answer = Http().knock(address, view.port, within=ANSWER)
+        answer = Http().knock(address, one["port"], within=ANSWER)
         if answer is None:
-            say(f"hive: {view.name} does not answer at {url} [not-ready]")
+            say(f"hive: {one['name']} does not answer at {url} [not-ready]")
             raise typer.Exit(ENDED_BADLY)
-        typer.echo(f"{view.name} answers at {url}")
+        typer.echo(f"{one['name']} answers at {url}")
     _next(settings)
 
 

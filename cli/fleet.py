@@ -3,63 +3,50 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.boundary import agent_name, connected, node_name, requester, say
+from cli.boundary import agent_name, asked, node_name, say
 from cli.follow import AsJson, OnNode
 from cli.output import show_json, show_table
 from cli.plain import plain
-from hive.domain.job import JobId
 
 if TYPE_CHECKING:
-    from hive.domain.event import Event
-    from hive.service.fleet import NodeView, WorkerView
-
-POLL = timedelta(milliseconds=100)
-PAGE = 1000
+    from cli.hive import Hive
+    from hive.client.answers import Event, Node, Worker
 
 
 def workers(as_json: AsJson = False) -> None:
     """Who works on jobs, on which node, and what each one runs."""
-    with connected() as host:
-        from hive.service import fleet
-
-        at_work, nodes = fleet.listed(host), fleet.nodes(host)
+    with asked() as hive:
+        at_work, nodes = hive.workers()["items"], hive.nodes()["items"]
         if as_json:
-            show_json(
-                {
-                    "workers": [view.as_json() for view in at_work],
-                    "nodes": [view.as_json() for view in nodes],
-                }
-            )
+            show_json({"workers": at_work, "nodes": nodes})
             return
         head = ("WORKER", "NODE", "ROLE", "STATE", "JOBS", "SINCE", "VERSION")
-        show_table(head, [_worker(view) for view in at_work])
+        show_table(head, [_worker(one) for one in at_work])
         typer.echo("")
-        show_table(("NODE", "STATE", "SEEN"), [node_cells(view) for view in nodes])
+        show_table(("NODE", "STATE", "SEEN"), [node_cells(one) for one in nodes])
 
 
 def pause(node: OnNode = None) -> None:
     """Claim nothing new on a node; what runs there goes on."""
-    where = node_name(node)
-    with connected() as host:
-        from hive.service import fleet
-
-        fleet.pause(host, where or host.node, by=requester())
-        say(f"{where or host.node} is paused; `hive resume` ends that")
+    node_name(node)
+    with asked() as hive:
+        where = node or hive.node
+        hive.pause(where)
+        say(f"{where} is paused; `hive resume` ends that")
 
 
 def resume(node: OnNode = None) -> None:
     """Claim jobs again on a node that was paused."""
-    where = node_name(node)
-    with connected() as host:
-        from hive.service import fleet
-
-        fleet.resume(host, where or host.node)
-        say(f"{where or host.node} is not paused")
+    node_name(node)
+    with asked() as hive:
+        where = node or hive.node
+        hive.resume(where)
+        say(f"{where} is not paused")
 
 
 def events(
@@ -75,54 +62,58 @@ def events(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """What happened, oldest first: the last thousand, or those behind a number."""
-    name = agent_name(agent) if agent is not None else None
-    with connected() as host:
-        from hive.service import fleet
-
-        of_job = None if job is None else JobId(job)
-        seen, is_first = after, True
-        while is_first or follow:
-            found = fleet.happened(host, after=seen, kind=kind, job=of_job, agent=name, limit=PAGE)
-            seen = found[-1].seq if found else seen or 0
-            for event in found:
+    if agent is not None:
+        agent_name(agent)
+    with asked() as hive:
+        last = after or 0
+        for event in _so_far(hive, after, kind, agent, job):
+            last = event["seq"]
+            _show(event, as_json=as_json)
+        if follow:
+            for event in hive.follow_events(after=last, kind=kind, agent=agent, job=job):
                 _show(event, as_json=as_json)
-            if len(found) < PAGE:
-                is_first = False
-                if follow:
-                    host.clock.sleep(POLL)
+
+
+def _so_far(
+    hive: Hive, after: int | None, kind: str | None, agent: str | None, job: int | None
+) -> Iterator[Event]:
+    while True:
+        page = hive.events(after=after, kind=kind, agent=agent, job=job)
+        yield from page["items"]
+        if page["next"] is None:
+            return
+        after = page["items"][-1]["seq"]
 
 
 def _show(event: Event, *, as_json: bool) -> None:
-    shown = event.as_json()
+    """At once, also where stdout is a pipe."""
     if as_json:
-        typer.echo(json.dumps(shown))
+        typer.echo(json.dumps(event))
         return
-    data = " ".join(f"{key}={value}" for key, value in shown["data"].items())
-    about = " ".join(str(part) for part in (shown["job"], shown["agent"]) if part)
+    data = " ".join(f"{key}={value}" for key, value in event["data"].items())
+    about = " ".join(str(part) for part in (event["job"], event["agent"]) if part)
     typer.echo(
-        plain(f"{event.seq:>6}  {shown['at']}  {event.kind:<20} {about:<14} {data}").rstrip()
+        plain(f"{event['seq']:>6}  {event['at']}  {event['kind']:<20} {about:<14} {data}").rstrip()
     )
 
 
-def _worker(view: WorkerView) -> tuple[str, ...]:
-    shown = view.as_json()
-    state = "draining" if shown["draining"] else "alive" if shown["alive"] else "gone"
+def _worker(one: Worker) -> tuple[str, ...]:
+    state = "draining" if one["draining"] else "alive" if one["alive"] else "gone"
     return (
-        str(shown["pid"]),
-        shown["node"],
-        shown["role"],
+        str(one["pid"]),
+        one["node"],
+        one["role"],
         state,
-        " ".join(f"{job['id']} {job['kind']} {job['agent'] or ''}".strip() for job in shown["jobs"])
+        " ".join(f"{job['id']} {job['kind']} {job['agent'] or ''}".strip() for job in one["jobs"])
         or "-",
-        shown["since"],
-        shown["version"],
+        one["since"],
+        one["version"],
     )
 
 
-def node_cells(view: NodeView) -> tuple[str, ...]:
-    shown = view.as_json()
+def node_cells(one: Node) -> tuple[str, ...]:
     states = [
-        *(["silent"] if shown["silent"] else ["heard"]),
-        *([f"paused by {shown['paused_by']}"] if shown["paused_at"] else []),
+        *(["silent"] if one["silent"] else ["heard"]),
+        *([f"paused by {one['paused_by']}"] if one["paused_at"] else []),
     ]
-    return shown["name"], ", ".join(states), shown["seen_at"] or "-"
+    return one["name"], ", ".join(states), one["seen_at"] or "-"

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.boundary import ENDED_BADLY, INTERRUPTED, complain, say
+from cli.hive import is_served
 from cli.output import show_json
-from hive.domain.job import Job, JobState
+from hive.domain.job import JobState
 
 if TYPE_CHECKING:
-    from hive.queue.host import Host
+    from collections.abc import Sequence
+
+    from cli.hive import Hive
+    from hive.client.answers import Job, Submitted
 
 Id = Annotated[int, typer.Argument(metavar="ID", help="The job's number.", min=1, max=2**31 - 1)]
 Detach = Annotated[bool, typer.Option("--detach", help="Print the job's id, and leave it.")]
@@ -23,57 +27,70 @@ OnNode = Annotated[str | None, typer.Option("--node", help="Another node than th
 AsJson = Annotated[bool, typer.Option("--json", help="Nothing but JSON on stdout.")]
 
 
-def follow(host: Host, job: Job, *, detach: bool, as_json: bool) -> None:
+def follow(hive: Hive, job: Job, *, detach: bool, as_json: bool) -> None:
     """Exits 0 when the job has succeeded or waits at its gate, 1 when it ended otherwise."""
     from cli.live import in_view
-    from hive.service import jobs
 
     if detach:
-        _leave(host, job, as_json=as_json)
+        _leave(hive, job["id"], as_json=as_json)
         return
     try:
-        with in_view(host, job.id):
-            jobs.run(host, job.id)
+        with in_view(hive, job["id"]):
+            hive.see_through(job["id"])
     except KeyboardInterrupt:
-        _interrupted(host, job)
-    tell(host, job, as_json=as_json)
+        _interrupted(hive, job["id"])
+    tell(hive, job["id"], as_json=as_json)
 
 
-def tell(host: Host, job: Job, *, as_json: bool) -> None:
-    from hive.service import jobs
+def follow_all(hive: Hive, found: Sequence[Job], *, detach: bool, as_json: bool) -> None:
+    """Each to its end; the first that ended badly decides the exit, after all had their turn."""
+    left: typer.Exit | None = None
+    for job in found:
+        try:
+            follow(hive, job, detach=detach, as_json=as_json)
+        except typer.Exit as ended:
+            left = left or ended
+    if left is not None:
+        raise left
 
-    view = jobs.show(host, job.id)
+
+def submitted(hive: Hive, asked: Submitted, *, detach: bool, as_json: bool) -> None:
+    """What was asked for now, or is under way already."""
+    if not asked["new"]:
+        say(f"job {asked['id']} does this already")
+    follow(hive, asked, detach=detach, as_json=as_json)
+
+
+def tell(hive: Hive, number: int, *, as_json: bool) -> None:
+    job = hive.job(number)
+    state, error = JobState(job["state"]), job["error"]
     if as_json:
-        show_json(view.as_json())
-    elif view.job.state is JobState.SUCCEEDED:
-        result = view.job.result or {}
-        typer.echo(str(result.get("url") or f"job {job.id} {view.job.state}"))
-    if view.job.error and view.job.state is not JobState.SUCCEEDED:
-        complain(view.job.error.message, view.job.error.code, view.job.error.hint)
-    if view.job.state not in (JobState.SUCCEEDED, JobState.WAITING):
+        show_json(job)
+    elif state is JobState.SUCCEEDED:
+        result = job["result"] or {}
+        typer.echo(str(result.get("url") or f"job {number} {state}"))
+    if error and state is not JobState.SUCCEEDED:
+        complain(error["message"], error["code"], error["hint"])
+    if state not in (JobState.SUCCEEDED, JobState.WAITING):
         raise typer.Exit(ENDED_BADLY)
 
 
-def _leave(host: Host, job: Job, *, as_json: bool) -> None:
-    from hive.service import jobs
-
-    view = jobs.show(host, job.id)
+def _leave(hive: Hive, number: int, *, as_json: bool) -> None:
+    job = hive.job(number)
     if as_json:
-        show_json(view.as_json())
+        show_json(job)
     else:
-        typer.echo(str(job.id))
-    if view.note:
-        say(view.note)
-    elif job.node == host.node and not jobs.is_served(host):
-        say(f"nothing runs job {job.id} until `hive up`, or `hive job run {job.id}`")
+        typer.echo(str(number))
+    if job["note"]:
+        say(job["note"])
+    elif job["node"] == hive.node and not is_served(hive, job["node"]):
+        say(f"nothing runs job {number} until `hive up`, or `hive job run {number}`")
 
 
-def _interrupted(host: Host, job: Job) -> None:
-    from hive.service import jobs
-
-    now = jobs.show(host, job.id).job
-    if now.state is JobState.QUEUED:
-        say(f"interrupted: job {job.id} is queued again; `hive job run {job.id}` goes on")
+def _interrupted(hive: Hive, number: int) -> None:
+    state = JobState(hive.job(number)["state"])
+    if state is JobState.QUEUED:
+        say(f"interrupted: job {number} is queued again; `hive job run {number}` goes on")
     else:
-        say(f"interrupted: job {job.id} is {now.state}; `hive job show {job.id}` tells more")
+        say(f"interrupted: job {number} is {state}; `hive job show {number}` tells more")
     raise typer.Exit(INTERRUPTED)

@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.boundary import agent_name, connected, node_name, say
+from cli.boundary import agent_name, asked, node_name, say
 from cli.follow import OnNode
+from cli.hive import CLOCK
 from cli.plain import plain
-from hive.domain.message import OPERATOR
+from hive.domain.message import LEASE, OPERATOR
 
 if TYPE_CHECKING:
-    from hive.domain.message import Message
-    from hive.queue.host import Host
-    from hive.service.inbox import Inbox
+    from cli.hive import Hive
+    from hive.client.answers import Message
 
+MOST = 1000
+"""Messages that are handed out at once."""
 POLL = timedelta(milliseconds=250)
 LAST = 2**63 - 1
 
@@ -36,28 +38,26 @@ def inbox(
     every: Annotated[
         bool, typer.Option("--all", help="Only look at the newest, acknowledged ones too.")
     ] = False,
-    limit: Annotated[int, typer.Option(help="How many at most.", min=1, max=10_000)] = 100,
+    limit: Annotated[int, typer.Option(help="How many at most.", min=1, max=MOST)] = 100,
     node: OnNode = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Take the messages that wait, oldest first; what is not acknowledged comes back."""
     _check(name)
-    where = node_name(node)
+    node_name(node)
     if (peek or every) and (follow or ack):
         raise typer.BadParameter("--peek and --all only look: not with --follow or --ack")
-    with connected() as host:
-        from hive.service import inbox
-
-        of = inbox.of(host, name, where)
+    with asked() as hive:
         if peek or every:
-            _show(inbox.look(host, of, acked=every, limit=limit), as_json=as_json)
+            looked = hive.inbox(name, acked=every, limit=limit, node=node)
+            _show(looked["items"], as_json=as_json)
             return
-        taken = _taken(host, of, limit, ack=ack, as_json=as_json)
+        taken = _taken(hive, name, node, limit, ack=ack, as_json=as_json)
         while follow:
             if not taken:
-                host.clock.sleep(POLL)
-            taken = _taken(host, of, limit, ack=ack, as_json=as_json)
-        _say_what_is_left(host, of, 0 if ack else taken)
+                CLOCK.sleep(POLL)
+            taken = _taken(hive, name, node, limit, ack=ack, as_json=as_json)
+        _say_what_is_left(hive.waiting(name, node=node), 0 if ack else taken)
 
 
 def send(
@@ -74,12 +74,10 @@ def send(
 ) -> None:
     """Leave a message in somebody's inbox; its number is printed."""
     _check(name)
-    where = node_name(node)
-    with connected() as host:
-        from hive.service import inbox
-
-        sent = inbox.send(host, name, text, sender=OPERATOR, node=where, reply_to=reply_to, key=key)
-        typer.echo(str(sent.seq))
+    node_name(node)
+    with asked() as hive:
+        sent = hive.send(name, text, reply_to=reply_to, node=node, key=key)
+        typer.echo(str(sent["id"]))
 
 
 def ack(
@@ -88,10 +86,8 @@ def ack(
     ],
 ) -> None:
     """Acknowledge messages: they do not come back. Twice is once."""
-    with connected() as host:
-        from hive.service import inbox
-
-        new = inbox.ack(host, ids)
+    with asked() as hive:
+        new = hive.ack(ids)["acked"]
         say(f"acknowledged {new}; {len(set(ids)) - new} were before")
 
 
@@ -101,49 +97,38 @@ def _check(name: str) -> None:
         agent_name(name)
 
 
-def _taken(host: Host, of: Inbox, limit: int, *, ack: bool, as_json: bool) -> int:
+def _taken(hive: Hive, name: str, node: str | None, limit: int, *, ack: bool, as_json: bool) -> int:
     """How many there were. They are acknowledged when they have been printed, and not before."""
-    from hive.service import inbox
-
-    found = inbox.take(host, of, limit=limit)
+    found = hive.take(name, limit=limit, node=node)["items"]
     _show(found, as_json=as_json)
     if found and ack:
-        inbox.ack(host, [message.seq for message in found])
+        hive.ack([message["id"] for message in found])
     return len(found)
 
 
 def _show(found: Sequence[Message], *, as_json: bool) -> None:
-    from hive.service.inbox import message_as_json
-
     for message in found:
-        shown = message_as_json(message)
-        typer.echo(json.dumps(shown) if as_json else _line(message, f"{shown['sent_at']}"))
+        typer.echo(json.dumps(message) if as_json else _line(message))
     sys.stdout.flush()
 
 
-def _line(message: Message, sent: str) -> str:
+def _line(message: Message) -> str:
     """No line of its text can be taken for another message."""
+    is_again = message["deliveries"] > 1 and message["acked_at"] is None
     marks = [
-        *(["again"] if message.is_again and message.acked_at is None else []),
-        *(["acknowledged"] if message.acked_at else []),
-        *([f"to {message.reply_to}"] if message.reply_to else []),
+        *(["again"] if is_again else []),
+        *(["acknowledged"] if message["acked_at"] else []),
+        *([f"to {message['reply_to']}"] if message["reply_to"] else []),
     ]
     noted = f"[{', '.join(marks)}] " if marks else ""
-    said = plain(f"{noted}{message.body}").replace("\n", "\n        ")
-    return f"{message.seq:>6}  {sent}  {message.sender:<9}  {said}"
+    said = plain(f"{noted}{message['text']}").replace("\n", "\n        ")
+    return f"{message['id']:>6}  {message['sent_at']}  {message['from']:<9}  {said}"
 
 
-def _say_what_is_left(host: Host, of: Inbox, shown: int) -> None:
-    from hive.service import inbox
-
-    left = inbox.count(host, of) - shown
+def _say_what_is_left(waiting: int, shown: int) -> None:
     if shown:
-        say(f"`hive ack ID` when you have seen to it: else it comes back in {_minutes()} minutes")
-    if left > 0:
+        minutes = LEASE // timedelta(minutes=1)
+        say(f"`hive ack ID` when you have seen to it: else it comes back in {minutes} minutes")
+    if waiting > shown:
+        left = waiting - shown
         say(f"{left} more wait, or were shown lately and not acknowledged: `hive inbox --peek`")
-
-
-def _minutes() -> int:
-    from hive.service.inbox import LEASE
-
-    return LEASE // timedelta(minutes=1)

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cli.boundary import ENDED_BADLY, agent_name, connected, say
+from cli.boundary import ENDED_BADLY, agent_name, asked, connected, requester, say
 from cli.follow import AsJson, Detach, Id, follow, tell
+from cli.hive import CLOCK, EVERY, is_pending
 from cli.output import show_job, show_jobs, show_json
 from cli.plain import plain
 from hive.domain.job import ENDED, JobId, JobState
 
+if TYPE_CHECKING:
+    from cli.hive import Hive
+    from hive.client.answers import Job, Line
+
 app = typer.Typer(no_args_is_help=True, help="One job.")
 
-POLL = timedelta(milliseconds=100)
+PAGE: Final = 1000
+"""Jobs that are asked for at once."""
 
 
 def jobs(
@@ -26,15 +32,31 @@ def jobs(
     as_json: AsJson = False,
 ) -> None:
     """The newest jobs first."""
-    name = agent_name(agent) if agent is not None else None
-    with connected() as host:
-        from hive.service import jobs
-
-        views = jobs.listed(host, state=state, agent=name, kind=kind, limit=limit)
+    if agent is not None:
+        agent_name(agent)
+    with asked() as hive:
+        found = _newest(hive, state, agent, kind, limit)
         if as_json:
-            show_json([view.as_json() for view in views])
+            show_json(found)
         else:
-            show_jobs(views)
+            show_jobs(found)
+
+
+def _newest(
+    hive: Hive, state: JobState | None, agent: str | None, kind: str | None, limit: int
+) -> list[Job]:
+    found: list[Job] = []
+    cursor: str | None = None
+    while len(found) < limit:
+        page = hive.jobs(
+            state=state, agent=agent, kind=kind, cursor=cursor,
+            limit=min(PAGE, limit - len(found)),
+        )  # fmt: skip
+        found += page["items"]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    return found
 
 
 @app.callback()
@@ -45,49 +67,45 @@ def one() -> None:
 @app.command()
 def show(job: Id, as_json: AsJson = False) -> None:
     """One job, and the steps of its last attempt."""
-    with connected() as host:
-        from hive.service import jobs
-
-        view = jobs.show(host, JobId(job))
+    with asked() as hive:
+        found = hive.job(job)
         if as_json:
-            show_json(view.as_json())
+            show_json(found)
         else:
-            show_job(view)
+            show_job(found)
 
 
 @app.command()
 def run(job: Id, as_json: AsJson = False) -> None:
     """Work on a job in this process, until it has ended or waits."""
     with connected() as host:
+        from cli.here import Here
         from hive.service import jobs
 
-        found = jobs.show(host, JobId(job)).job
-        jobs.refuse_elsewhere(host, found)
-        follow(host, found, detach=False, as_json=as_json)
+        jobs.refuse_elsewhere(host, jobs.show(host, JobId(job)).job)
+        hive = Here(host, requester())
+        follow(hive, hive.job(job), detach=False, as_json=as_json)
 
 
 def retry(job: Id, detach: Detach = False, as_json: AsJson = False) -> None:
     """Run a failed or cancelled job again, under its own number."""
-    with connected() as host:
-        from hive.service import agents
-
-        again = agents.retry(host, JobId(job))
-        follow(host, again, detach=detach, as_json=as_json)
+    with asked() as hive:
+        follow(hive, hive.retry(job), detach=detach, as_json=as_json)
 
 
 def cancel(job: Id, detach: Detach = False, as_json: AsJson = False) -> None:
     """Stop a job: at once where it has not begun; else its program is ended first."""
-    with connected() as host:
-        from hive.service import jobs
-
-        asked = jobs.cancel(host, JobId(job))
-        if asked.state not in ENDED and not detach:
-            asked = jobs.run(host, asked.id)
+    with asked() as hive:
+        found = hive.cancel(job)
+        if JobState(found["state"]) not in ENDED and not detach:
+            hive.see_through(job)
+            found = hive.job(job)
         if as_json:
-            show_json(jobs.show(host, asked.id).as_json())
-        if asked.state in ENDED:
-            say(f"job {job} is {asked.state}")
-            if asked.state is not JobState.CANCELLED:
+            show_json(found)
+        state = JobState(found["state"])
+        if state in ENDED:
+            say(f"job {job} is {state}")
+            if state is not JobState.CANCELLED:
                 raise typer.Exit(ENDED_BADLY)
         else:
             say(f"job {job} is being cancelled; `hive wait {job}` tells when it is")
@@ -95,10 +113,10 @@ def cancel(job: Id, detach: Detach = False, as_json: AsJson = False) -> None:
 
 def wait(job: Id, as_json: AsJson = False) -> None:
     """Wait until a job has ended or waits at its gate, and exit as it did."""
-    with connected() as host:
-        from hive.service import jobs
-
-        tell(host, jobs.wait(host, JobId(job)), as_json=as_json)
+    with asked() as hive:
+        while is_pending(hive.job(job)):
+            CLOCK.sleep(EVERY)
+        tell(hive, job, as_json=as_json)
 
 
 def logs(
@@ -108,16 +126,14 @@ def logs(
     ] = False,
 ) -> None:
     """Every line of every program of a job, with its step."""
-    with connected() as host:
-        from hive.service import jobs
+    with asked() as hive:
+        for line in hive.follow_logs(job) if follow else _written(hive, job):
+            typer.echo(plain(f"{line['step'] or '-':<16} {line['stream']:<3} {line['text']}"))
 
-        seen = 0
-        while True:
-            is_over = jobs.show(host, JobId(job)).job.state in ENDED
-            while lines := jobs.lines(host, JobId(job), after=seen):
-                seen = lines[-1].seq
-                for line in lines:
-                    typer.echo(plain(f"{line.step or '-':<16} {line.stream:<3} {line.text}"))
-            if is_over or not follow:
-                return
-            host.clock.sleep(POLL)
+
+def _written(hive: Hive, job: int) -> Iterator[Line]:
+    """What there is by now."""
+    after = 0
+    while lines := hive.logs(job, after=after)["items"]:
+        after = lines[-1]["seq"]
+        yield from lines

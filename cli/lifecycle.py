@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from cli.boundary import agent_name, connected, node_name, requester, say
-from cli.follow import AsJson, Detach, Key, OnNode, follow
+from cli.boundary import agent_name, asked, node_name
+from cli.follow import AsJson, Detach, Key, OnNode, submitted
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="1 to 9 of a-z, 0-9 and -.")]
 
@@ -20,11 +20,7 @@ def spawn(
     as_json: AsJson = False,
 ) -> None:
     """Make an agent, from nothing to an answer on its port. Twice is once."""
-    checked, where = agent_name(name), node_name(node)
-    with connected() as host:
-        from hive.service import agents
-
-        job, is_new = agents.spawn(host, checked, requested_by=requester(), key=key, node=where)
-        if not is_new:
-            say(f"job {job.id} does this already")
-        follow(host, job, detach=detach, as_json=as_json)
+    agent_name(name), node_name(node)
+    with asked() as hive:
+        made = hive.submit("spawn", name, key=key, node=node)
+        submitted(hive, made, detach=detach, as_json=as_json)

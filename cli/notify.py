@@ -95,10 +95,12 @@ def test(name: Name, detach: Detach = False, as_json: AsJson = False) -> None:
     """Call it once, with an event of kind `notify.test`."""
     checked = notifier_name(name)
     with connected() as host:
+        from cli.here import Here
         from hive.service import notify
 
-        job = notify.test(host, checked, by=requester())
-        follow(host, job, detach=detach, as_json=as_json)
+        hive = Here(host, requester())
+        job = hive.job(notify.test(host, checked, by=requester()).id)
+        follow(hive, job, detach=detach, as_json=as_json)
 
 
 def notifier_name(text: str) -> NotifierName:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from cli.plain import plain
+from hive.domain.closure import ClosureDifference
 
 if TYPE_CHECKING:
-    from hive.service.diffs import DiffView
-    from hive.service.kept import KeptView
-    from hive.service.views import AgentView, JobView
+    from hive.client.answers import Agent, Diff, Job, Kept
 
 
 def show_json(value: Any) -> None:  # noqa: ANN401 - whatever JSON can carry
@@ -29,113 +28,109 @@ def show_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         typer.echo("  ".join(cells).rstrip())
 
 
-def show_agents(views: Sequence[AgentView]) -> None:
+def show_agents(agents: Sequence[Agent]) -> None:
     head = ("AGENT", "NODE", "DESIRED", "STATE", "PORT", "DEPLOYED", "JOB", "NOTE")
-    show_table(head, [_agent(view) for view in views])
+    show_table(head, [_agent(one) for one in agents])
 
 
-def _agent(view: AgentView) -> tuple[str, ...]:
-    deployed = view.deployed
+def _agent(one: Agent) -> tuple[str, ...]:
+    deployed, failed_at = one["deployed"], one["failed_at"]
     notes = [
-        *(["privileged"] if view.privileged else []),
-        *([f"failed at {view.failed_at:%Y-%m-%d %H:%M}"] if view.failed_at else []),
+        *(["privileged"] if one["privileged"] else []),
+        *([f"failed at {_minute(failed_at)}"] if failed_at else []),
     ]
     return (
-        view.name,
-        view.node,
-        view.desired.value,
-        view.state,
-        str(view.port),
-        f"{deployed.job or '?'} {deployed.sha[:12]}" if deployed else "-",
-        str(view.job or "-"),
+        one["name"],
+        one["node"],
+        one["desired"],
+        one["state"],
+        str(one["port"]),
+        f"{deployed['job'] or '?'} {deployed['sha'][:12]}" if deployed else "-",
+        str(one["job"] or "-"),
         ", ".join(notes) or "-",
     )
 
 
-def show_agent(view: AgentView) -> None:
-    for key, value in view.as_json().items():
-        typer.echo(f"{key + ':':<12} {_value(value)}")
-    typer.echo(f"{'url:':<12} {_value(view.url)}")
+def _minute(instant: str) -> str:
+    """Of `2026-11-21T10:05:00.000Z`."""
+    return instant[:16].replace("T", " ")
 
 
-def show_jobs(views: Sequence[JobView]) -> None:
+def show_one(said: Mapping[str, Any], *, width: int) -> None:
+    """A line for each key."""
+    for key, value in said.items():
+        typer.echo(f"{key + ':':<{width}} {_value(value)}")
+
+
+def show_jobs(jobs: Sequence[Job]) -> None:
     head = ("JOB", "KIND", "AGENT", "STATE", "ATTEMPT", "CREATED", "ERROR", "NOTE")
-    show_table(head, [_job(view) for view in views])
+    show_table(head, [_job(job) for job in jobs])
 
 
-def _job(view: JobView) -> tuple[str, ...]:
-    from hive.domain.instant import instant
-
-    job = view.job
+def _job(job: Job) -> tuple[str, ...]:
     return (
-        str(job.id),
-        job.kind,
-        job.agent or "-",
-        job.state.value,
-        str(job.attempt),
-        instant(job.created_at) or "-",
-        job.error.code if job.error else "-",
-        view.note or "-",
+        str(job["id"]),
+        job["kind"],
+        job["agent"] or "-",
+        job["state"],
+        str(job["attempt"]),
+        job["created_at"],
+        job["error"]["code"] if job["error"] else "-",
+        job["note"] or "-",
     )
 
 
-def show_pending(views: Sequence[JobView]) -> None:
-    from hive.domain.instant import instant
-
+def show_pending(jobs: Sequence[Job]) -> None:
     head = ("JOB", "KIND", "AGENT", "REV", "FOR", "BY", "SINCE")
     rows = [
         (
-            str(view.job.id),
-            view.job.kind,
-            view.job.agent or "-",
-            str(view.job.ask.get("rev", "-"))[:12],
-            str(view.job.ask.get("message", "-")),
-            view.job.requested_by,
-            instant(view.job.created_at) or "-",
+            str(job["id"]),
+            job["kind"],
+            job["agent"] or "-",
+            str(job["ask"].get("rev", "-"))[:12],
+            str(job["ask"].get("message", "-")),
+            job["requested_by"],
+            job["created_at"],
         )
-        for view in views
+        for job in jobs
     ]
     show_table(head, rows)
 
 
-def show_kept(views: Sequence[KeptView]) -> None:
-    from hive.domain.instant import instant
-
+def show_kept(found: Sequence[Kept]) -> None:
     head = ("AGENT", "BYTES", "CHANGED", "LOGIN")
     rows = [
-        (view.name, _value(view.bytes), instant(view.since) or "-", _value(view.has_login))
-        for view in views
+        (one["name"], _value(one["bytes"]), one["since"] or "-", _value(one["login"]))
+        for one in found
     ]
     show_table(head, rows)
 
 
-def show_diff(view: DiffView, *, patch: bool) -> None:
+def show_diff(diff: Diff, *, patch: bool) -> None:
     """For people: what is new, what would be undone, which files, which packages."""
     typer.echo(
-        f"job {view.job}: {view.agent} {view.deployed[:12]} .. {view.rev[:12]} ({view.state})"
+        f"job {diff['job']}: {diff['agent']} {diff['deployed'][:12]} .. {diff['rev'][:12]}"
+        f" ({diff['state']})"
     )
-    for commit in view.commits:
+    for commit in diff["commits"]:
         typer.echo(plain(f"  + {commit}"))
-    for commit in view.undone:
+    for commit in diff["undone"]:
         typer.echo(plain(f"  - {commit}  (deployed, and not in it: it would be undone)"))
-    for change in view.files:
-        typer.echo(plain(f"  {change.letter} {change.path}"))
-    if view.closure is None:
+    for change in diff["files"]:
+        typer.echo(plain(f"  {change['letter']} {change['path']}"))
+    if diff["packages"] is None:
         typer.echo("  it is not built yet")
     else:
-        for line in view.closure.lines():
+        for line in ClosureDifference.from_json(diff["packages"]).lines():
             typer.echo(plain(f"  {line}"))
-        typer.echo(f"closure: {view.system}")
+        typer.echo(f"closure: {diff['closure']}")
     if patch:
-        typer.echo("\n".join(plain(line) for line in view.patch.splitlines()))
+        typer.echo("\n".join(plain(line) for line in diff["patch"].splitlines()))
 
 
-def show_job(view: JobView) -> None:
-    shown = view.as_json()
-    steps = shown.pop("steps")
-    for key, value in shown.items():
-        typer.echo(f"{key + ':':<14} {_value(value)}")
-    rows = [(s["name"], s["state"], f"{s['seconds']:.2f} s", s["because"]) for s in steps]
+def show_job(job: Job) -> None:
+    show_one({key: value for key, value in job.items() if key != "steps"}, width=14)
+    rows = [(s["name"], s["state"], f"{s['seconds']:.2f} s", s["because"]) for s in job["steps"]]
     if rows:
         typer.echo("")
         show_table(("STEP", "STATE", "TIME", "BECAUSE"), rows)

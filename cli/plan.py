@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from cli.boundary import ENDED_BADLY, agent_name, connected, node_name
+from cli.boundary import ENDED_BADLY, agent_name, asked, connected, node_name
 from cli.follow import AsJson, OnNode
 from cli.lifecycle import Name
 from cli.output import show_json, show_table
-from hive.domain.job import JobId
 
 if TYPE_CHECKING:
-    from hive.queue.host import Host
-    from hive.service.plans import Planned
+    from hive.client.answers import PlannedStep, Sweep
 
 app = typer.Typer(no_args_is_help=True, help="What a verb would do right now; nothing is touched.")
 HEADS = ("", "STEP", "BECAUSE")
@@ -32,55 +30,38 @@ def spawn(
     name: Name, node: OnNode = None, as_json: AsJson = False, exit_code: ExitCode = False
 ) -> None:
     """The steps of a spawn, and which of them hold."""
-    checked, where = agent_name(name), node_name(node)
-
-    def look(host: Host) -> Planned:
-        from hive.service import agents
-
-        return agents.plan_spawn(host, checked, node=where)
-
-    _show(look, as_json=as_json, exit_code=exit_code)
+    _of("spawn", name, node, as_json=as_json, exit_code=exit_code)
 
 
 @app.command("update-base")
 def update_base(node: OnNode = None, as_json: AsJson = False, exit_code: ExitCode = False) -> None:
     """Whether the base was looked at; which agents are behind is known then."""
-    where = node_name(node)
-
-    def look(host: Host) -> Planned:
-        from hive.service import plans
-
-        return plans.of_base(host, node=where)
-
-    _show(look, as_json=as_json, exit_code=exit_code)
+    _of("update-base", None, node, as_json=as_json, exit_code=exit_code)
 
 
 @app.command()
 def sweep(node: OnNode = None, as_json: AsJson = False, exit_code: ExitCode = False) -> None:
     """Which agents differ from what is wanted, and what would be enqueued for each."""
-    where = node_name(node)
-    with connected() as host:
-        from hive.service import sweeps
-
-        view = sweeps.planned(host, node=where)
+    node_name(node)
+    with asked() as hive:
+        found = hive.plan_sweep(node=node)
         if as_json:
-            show_json(view.as_json())
+            show_json(found)
         else:
-            show_table(("AGENT", "JOB", "BECAUSE"), view.lines())
-        if exit_code and not view.is_nothing:
+            show_table(("AGENT", "JOB", "BECAUSE"), _differing(found))
+        if exit_code and (found["differ"] or found["orphans"]):
             raise typer.Exit(ENDED_BADLY)
 
 
 @app.command()
 def adopt(as_json: AsJson = False, exit_code: ExitCode = False) -> None:
     """What moving in would find and do here."""
-
-    def look(host: Host) -> Planned:
+    with connected() as host:
         from hive.service import adoption
+        from hive.service.plans import step_as_json
 
-        return adoption.planned(host)
-
-    _show(look, as_json=as_json, exit_code=exit_code)
+        found = [step_as_json(*one) for one in adoption.planned(host)]
+        _show(cast("list[PlannedStep]", found), as_json=as_json, exit_code=exit_code)
 
 
 @app.command()
@@ -117,7 +98,7 @@ def _simple(verb: str) -> None:
 
 def _of(
     kind: str,
-    name: str,
+    name: str | None,
     node: str | None,
     *,
     as_json: bool,
@@ -125,36 +106,35 @@ def _of(
     rev: str | None = None,
     to: int | None = None,
 ) -> None:
-    checked, where = agent_name(name), node_name(node)
-
-    def look(host: Host) -> Planned:
-        from hive.service import plans
-
-        job = None if to is None else JobId(to)
-        return plans.planned(host, kind, checked, node=where, rev=rev, to=job)
-
-    _show(look, as_json=as_json, exit_code=exit_code)
+    if name is not None:
+        agent_name(name)
+    node_name(node)
+    with asked() as hive:
+        found = hive.plan(kind, agent=name, rev=rev, to=to, node=node)["items"]
+        _show(found, as_json=as_json, exit_code=exit_code)
 
 
-def lines(found: Planned) -> list[tuple[str, str, str]]:
+def lines(found: Sequence[PlannedStep]) -> list[tuple[str, str, str]]:
     """For people: `=` is so, `+` would be made so."""
-    from hive.steps.step import Holds
-
-    return [("=" if isinstance(why, Holds) else "+", step, why.because) for step, why in found]
+    return [("=" if step["holds"] else "+", step["name"], step["because"]) for step in found]
 
 
-def _show(look: Callable[[Host], Planned], *, as_json: bool, exit_code: bool) -> None:
-    with connected() as host:
-        from hive.steps.step import Holds
+def _show(found: Sequence[PlannedStep], *, as_json: bool, exit_code: bool) -> None:
+    if as_json:
+        show_json(found)
+    else:
+        show_table(HEADS, lines(found))
+    if exit_code and not all(step["holds"] for step in found):
+        raise typer.Exit(ENDED_BADLY)
 
-        found = look(host)
-        rows = [(step, isinstance(finding, Holds), finding.because) for step, finding in found]
-        if as_json:
-            show_json([{"name": n, "holds": holds, "because": why} for n, holds, why in rows])
-        else:
-            show_table(HEADS, lines(found))
-        if exit_code and not all(holds for _, holds, _ in rows):
-            raise typer.Exit(ENDED_BADLY)
+
+def _differing(found: Sweep) -> list[tuple[str, str, str]]:
+    """Agent, kind of job and reason; what is only told comes last."""
+    return [
+        *((one["agent"], one["job"] or "-", one["because"]) for one in found["differ"]),
+        *(("-", f"job {job}", "agent state dir missing") for job in found["orphans"]),
+        *((one["agent"] or "-", "-", one["said"]) for one in found["reports"]),
+    ]
 
 
 for _verb in ("propose", "apply"):

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cli.boundary import agent_name, boundary, connected, node_name, requester, say
-from cli.follow import AsJson, Detach, Key, OnNode, follow
+from cli.boundary import agent_name, asked, boundary, node_name
+from cli.follow import AsJson, Detach, Key, OnNode, follow, follow_all, submitted
 from cli.lifecycle import Name
 from hive.errors import Refused
 
 if TYPE_CHECKING:
-    from hive.domain.job import Job
-    from hive.domain.names import AgentName
-    from hive.queue.host import Host
-    from hive.service.lifecycle import Asked, Submitted
-    from hive.steps.running import Restarts
+    from hive.client.answers import Kind
 
-    Ask = Callable[[Host, AgentName, Asked], Submitted]
-
+RESTARTS: Final = ("always", "auto", "never")
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Restart = Annotated[
     str, typer.Option("--restart", metavar="always|auto|never", help="When a restart is due.")
@@ -36,9 +30,7 @@ def start(
     as_json: AsJson = False,
 ) -> None:
     """Start an agent, and remember that it is wanted running."""
-    from hive.service import lifecycle
-
-    submitted(name, lifecycle.start, key, node, detach=detach, as_json=as_json)
+    _submit("start", name, key, node, detach=detach, as_json=as_json)
 
 
 def stop(
@@ -49,9 +41,7 @@ def stop(
     as_json: AsJson = False,
 ) -> None:
     """Stop an agent, and remember it: no sweep starts it again."""
-    from hive.service import lifecycle
-
-    submitted(name, lifecycle.stop, key, node, detach=detach, as_json=as_json)
+    _submit("stop", name, key, node, detach=detach, as_json=as_json)
 
 
 def restart(
@@ -62,9 +52,7 @@ def restart(
     as_json: AsJson = False,
 ) -> None:
     """Stop an agent and start it again; one that is stopped is started."""
-    from hive.service import lifecycle
-
-    submitted(name, lifecycle.restart, key, node, detach=detach, as_json=as_json)
+    _submit("restart", name, key, node, detach=detach, as_json=as_json)
 
 
 def rebuild(
@@ -77,27 +65,20 @@ def rebuild(
     as_json: AsJson = False,
 ) -> None:
     """Put back all that hive owns of an agent, on what is deployed."""
-    from hive.service import lifecycle
-
     if (name is None) != everyone:
         with boundary():
             raise Refused("one NAME, or --all", code="usage", hint="see `hive rebuild --help`")
+    chosen = restarts(restart)
     if name is not None:
-        chosen = restarts(restart)
-
-        def ask(host: Host, checked: AgentName, asked: Asked) -> Submitted:
-            return lifecycle.rebuild(host, checked, asked, restarts=chosen)
-
-        submitted(name, ask, key, node, detach=detach, as_json=as_json)
+        _submit("rebuild", name, key, node, detach=detach, as_json=as_json, restart=chosen)
         return
-    where, chosen = node_name(node), restarts(restart)
+    node_name(node)
     if key is not None:
         with boundary():
             raise Refused("--key names one request, and --all is many", code="usage")
-    with connected() as host:
-        asked = lifecycle.Asked(requester(), None, where)
-        found = lifecycle.rebuild_all(host, asked, restarts=chosen)
-        follow_all(host, found, detach=detach, as_json=as_json)
+    with asked() as hive:
+        found = hive.rebuild_all(node=node, restart=chosen)["items"]
+        follow_all(hive, found, detach=detach, as_json=as_json)
 
 
 def destroy(
@@ -110,13 +91,11 @@ def destroy(
     as_json: AsJson = False,
 ) -> None:
     """Take an agent's container away; what it kept stays, unless it is purged."""
-    from hive.service import lifecycle
-
     if purge:
         _purge(name, key, node, yes=yes, detach=detach, as_json=as_json)
         return
     confirmed(f"Destroy {name}? Its folders are kept.", yes=yes)
-    submitted(name, lifecycle.destroy, key, node, detach=detach, as_json=as_json)
+    _submit("destroy", name, key, node, detach=detach, as_json=as_json)
 
 
 def purge(
@@ -139,28 +118,13 @@ def update_base(
     as_json: AsJson = False,
 ) -> None:
     """Look at the base flake anew, and rebuild each agent of the node on it."""
-    where = node_name(node)
+    node_name(node)
     confirmed("Rebuild every agent of the node on the newest base?", yes=yes)
-    with connected() as host:
-        from hive.service import jobs, lifecycle
-
-        job, _ = lifecycle.update_base(host, lifecycle.Asked(requester(), key, where))
-        follow(host, job, detach=detach, as_json=as_json)
+    with asked() as hive:
+        job = hive.submit("update-base", key=key, node=node)
+        follow(hive, job, detach=detach, as_json=as_json)
         if not detach:
-            follow_all(host, jobs.children(host, job.id), detach=False, as_json=False)
-
-
-def submitted(
-    name: str, ask: Ask, key: str | None, node: str | None, *, detach: bool, as_json: bool
-) -> None:
-    checked, where = agent_name(name), node_name(node)
-    with connected() as host:
-        from hive.service.lifecycle import Asked
-
-        job, is_new = ask(host, checked, Asked(requester(), key, where))
-        if not is_new:
-            say(f"job {job.id} does this already")
-        follow(host, job, detach=detach, as_json=as_json)
+            follow_all(hive, hive.children(job["id"])["items"], detach=False, as_json=False)
 
 
 def confirmed(question: str, *, yes: bool) -> None:
@@ -174,34 +138,33 @@ def confirmed(question: str, *, yes: bool) -> None:
             raise Refused("not confirmed: nothing was done", code="not-confirmed")
 
 
-def restarts(said: str) -> Restarts:
-    from hive.steps.running import Restarts
-
+def restarts(said: str) -> str:
     with boundary():
-        try:
-            return Restarts(said)
-        except ValueError:
+        if said not in RESTARTS:
             raise Refused(
                 f"--restart cannot be {said!r}", code="usage", hint="always, auto or never"
-            ) from None
+            )
+        return said
 
 
 def _purge(
     name: str, key: str | None, node: str | None, *, yes: bool, detach: bool, as_json: bool
 ) -> None:
-    from hive.service import lifecycle
-
     confirmed(f"Purge {name}? Its login, its notes and its repos are lost for good.", yes=yes)
-    submitted(name, lifecycle.purge, key, node, detach=detach, as_json=as_json)
+    _submit("purge", name, key, node, detach=detach, as_json=as_json)
 
 
-def follow_all(host: Host, found: list[Job], *, detach: bool, as_json: bool) -> None:
-    """Each to its end; the first that ended badly decides the exit, after all had their turn."""
-    left: typer.Exit | None = None
-    for job in found:
-        try:
-            follow(host, job, detach=detach, as_json=as_json)
-        except typer.Exit as ended:
-            left = left or ended
-    if left is not None:
-        raise left
+def _submit(
+    kind: Kind,
+    name: str,
+    key: str | None,
+    node: str | None,
+    *,
+    detach: bool,
+    as_json: bool,
+    restart: str | None = None,
+) -> None:
+    agent_name(name), node_name(node)
+    with asked() as hive:
+        made = hive.submit(kind, name, key=key, node=node, restart=restart)
+        submitted(hive, made, detach=detach, as_json=as_json)

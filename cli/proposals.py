@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cli.boundary import agent_name, connected, requester, say
-from cli.follow import AsJson, Detach, Id, Key, follow
+from cli.boundary import agent_name, asked, say
+from cli.follow import AsJson, Detach, Id, Key, follow, submitted
 from cli.lifecycle import Name
 from cli.output import show_diff, show_json, show_pending
 from cli.power import Restart, restarts
-from hive.domain.job import JobId, JobState
+from hive.domain.job import JobState
+from hive.errors import Refused
 
 if TYPE_CHECKING:
-    from hive.domain.job import Job
-    from hive.queue.host import Host
+    from cli.hive import Hive
+    from hive.client.answers import Job
+
+UNSEEN: Final = ("no-diff", "other-node")
+"""Why there is nothing to look at."""
 
 Rev = Annotated[str, typer.Argument(metavar="REV", help="A commit: 7 to 40 hex digits.")]
 Message = Annotated[str | None, typer.Option("--message", "-m", help="What it is for.")]
@@ -31,15 +35,13 @@ def propose(
     as_json: AsJson = False,
 ) -> None:
     """Pin a commit of an agent's proposed repo, build it, and let it wait for an operator."""
-    checked, chosen = agent_name(name), restarts(restart)
-    with connected() as host:
-        from hive.service import lifecycle
-
-        asked = lifecycle.Asked(requester(), key)
-        job, is_new = lifecycle.propose(host, checked, rev, asked, message=message, restarts=chosen)
-        if not is_new:
-            say(f"job {job.id} does this already")
-        _followed(host, job, detach=detach, as_json=as_json)
+    agent_name(name)
+    chosen = restarts(restart)
+    with asked() as hive:
+        job = hive.submit("propose", name, rev=rev, message=message, restart=chosen, key=key)
+        submitted(hive, job, detach=detach, as_json=as_json)
+        if not detach and _waits(hive, job["id"]):
+            say(f"job {job['id']} waits: `hive diff {job['id']}`, then `hive approve {job['id']}`")
 
 
 def apply(
@@ -52,20 +54,13 @@ def apply(
     as_json: AsJson = False,
 ) -> None:
     """Propose a commit, and approve it with the same word."""
-    checked, chosen = agent_name(name), restarts(restart)
-    with connected() as host:
-        from hive.service import approvals, jobs, lifecycle
-
-        asked = lifecycle.Asked(requester(), key)
-        job, is_new = lifecycle.propose(
-            host, checked, rev, asked, message=message, approved=True, restarts=chosen
-        )
-        if not is_new:
-            say(f"job {job.id} does this already")
-            job = jobs.run(host, job.id)
-            if lifecycle.is_unapproved(job):
-                job = approvals.approve(host, job.id, by=requester())
-        follow(host, job, detach=detach, as_json=as_json)
+    agent_name(name)
+    chosen = restarts(restart)
+    with asked() as hive:
+        job = hive.submit("apply", name, rev=rev, message=message, restart=chosen, key=key)
+        if not job["new"]:
+            _approve_once_it_waits(hive, job["id"])
+        submitted(hive, job, detach=detach, as_json=as_json)
 
 
 def rollback(
@@ -76,13 +71,10 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Go back to what an earlier job deployed, by a new job."""
-    checked = agent_name(name)
-    with connected() as host:
-        from hive.service import lifecycle
-
-        asked = lifecycle.Asked(requester(), key)
-        job, _ = lifecycle.rollback(host, checked, asked, to=None if to is None else JobId(to))
-        follow(host, job, detach=detach, as_json=as_json)
+    agent_name(name)
+    with asked() as hive:
+        job = hive.submit("rollback", name, to=to, key=key)
+        follow(hive, job, detach=detach, as_json=as_json)
 
 
 def approve(
@@ -94,13 +86,11 @@ def approve(
     as_json: AsJson = False,
 ) -> None:
     """Let a job that waits go on, and follow it."""
-    with connected() as host:
-        from hive.service import approvals, diffs
-
-        for line in diffs.warnings(host, JobId(job)):
-            say(line)
-        approved = approvals.approve(host, JobId(job), by=requester(), expect=expect)
-        follow(host, approved, detach=detach, as_json=as_json)
+    with asked() as hive:
+        for commit in _undone(hive, job):
+            say(f"it does not hold what is deployed, and undoes: {commit}")
+        approved = hive.approve(job, expected=expect)
+        follow(hive, approved, detach=detach, as_json=as_json)
 
 
 def deny(
@@ -109,18 +99,14 @@ def deny(
     as_json: AsJson = False,
 ) -> None:
     """Say no to a job that waits."""
-    with connected() as host:
-        from hive.service import approvals
-
-        _told(host, approvals.deny(host, JobId(job), note=note), as_json=as_json)
+    with asked() as hive:
+        _told(hive.deny(job, note=note), as_json=as_json)
 
 
 def withdraw(job: Id, as_json: AsJson = False) -> None:
     """Take back a proposal that waits."""
-    with connected() as host:
-        from hive.service import approvals
-
-        _told(host, approvals.withdraw(host, JobId(job)), as_json=as_json)
+    with asked() as hive:
+        _told(hive.withdraw(job), as_json=as_json)
 
 
 def diff(
@@ -129,39 +115,46 @@ def diff(
     as_json: AsJson = False,
 ) -> None:
     """What a proposal changes: its commits, its files, and, once built, its packages."""
-    with connected() as host:
-        from hive.service import diffs
-
-        found = diffs.of(host, JobId(job))
+    with asked() as hive:
+        found = hive.diff(job)
         if as_json:
-            show_json(found.as_json())
+            show_json(found)
         else:
             show_diff(found, patch=patch)
 
 
 def pending(as_json: AsJson = False) -> None:
     """What waits for an operator."""
-    with connected() as host:
-        from hive.service import approvals
-
-        views = approvals.pending(host)
+    with asked() as hive:
+        found = hive.pending()["items"]
         if as_json:
-            show_json([view.as_json() for view in views])
+            show_json(found)
         else:
-            show_pending(views)
+            show_pending(found)
 
 
-def _followed(host: Host, job: Job, *, detach: bool, as_json: bool) -> None:
-    from hive.service import jobs
-
-    follow(host, job, detach=detach, as_json=as_json)
-    if not detach and jobs.show(host, job.id).job.state is JobState.WAITING:
-        say(f"job {job.id} waits: `hive diff {job.id}`, then `hive approve {job.id}`")
+def _waits(hive: Hive, job: int) -> bool:
+    return JobState(hive.job(job)["state"]) is JobState.WAITING
 
 
-def _told(host: Host, job: Job, *, as_json: bool) -> None:
-    from hive.service import jobs
+def _approve_once_it_waits(hive: Hive, job: int) -> None:
+    """It was proposed before, and nobody has said yes yet: now somebody has."""
+    hive.see_through(job)
+    if _waits(hive, job) and hive.job(job)["approved_by"] is None:
+        hive.approve(job)
 
+
+def _undone(hive: Hive, job: int) -> list[str]:
+    """What an operator should hear before the word is given; nothing where nobody can look."""
+    try:
+        return hive.diff(job)["undone"]
+    except Refused as error:
+        if error.code in UNSEEN:
+            return []
+        raise
+
+
+def _told(job: Job, *, as_json: bool) -> None:
     if as_json:
-        show_json(jobs.show(host, job.id).as_json())
-    say(f"job {job.id} is {job.state}")
+        show_json(job)
+    say(f"job {job['id']} is {job['state']}")

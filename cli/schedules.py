@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.boundary import boundary, connected, requester, say
-from cli.follow import AsJson, Detach
+from cli.boundary import asked, boundary, say
+from cli.follow import AsJson, Detach, follow_all
 from cli.output import show_json, show_table
-from cli.power import follow_all
-from hive.domain.schedule import CatchUp, Verb
+from hive.domain.schedule import CatchUp, Cron, ScheduleName, Verb
 
 if TYPE_CHECKING:
-    from hive.domain.schedule import ScheduleName
-    from hive.service.schedules import ScheduleView
+    from hive.client.answers import Schedule
 
 app = typer.Typer(no_args_is_help=True, help="What is asked for by the clock.")
 
@@ -29,15 +27,13 @@ def schedule() -> None:
 @app.command("list")
 def listed(as_json: AsJson = False) -> None:
     """Every schedule, when it fired last and when it will."""
-    with connected() as host:
-        from hive.service import schedules
-
-        views = schedules.listed(host)
+    with asked() as hive:
+        found = hive.schedules()["items"]
         if as_json:
-            show_json([view.as_json() for view in views])
+            show_json(found)
             return
         head = ("SCHEDULE", "CRON", "ZONE", "VERB", "CATCH-UP", "STATE", "LAST", "NEXT", "NOTE")
-        show_table(head, [_row(view) for view in views])
+        show_table(head, [_row(one) for one in found])
 
 
 @app.command()
@@ -51,30 +47,24 @@ def add(
     ] = CatchUp.LAST,
 ) -> None:
     """Ask for something again and again: `hive schedule add NAME --cron … -- sweep`."""
-    from hive.domain.schedule import Cron
-
-    checked = _name(name)
+    _name(name)
     with boundary():
-        line = Cron.of(cron, zone)
-    with connected() as host:
-        from hive.service import schedules
-
-        there, is_new = schedules.add(host, checked, line, verb, catch_up)
-        if is_new:
-            say(f"{name} is a schedule; next at {schedules.next_of(there)}")
+        Cron.of(cron, zone)
+    with asked() as hive:
+        there = hive.add_schedule(name, cron, verb.value, zone=zone, catch_up=catch_up.value)
+        if there["new"]:
+            say(f"{name} is a schedule; next at {there['next_fire']}")
             return
-        off = "" if there.enabled else f", and disabled: `hive schedule enable {name}`"
+        off = "" if there["enabled"] else f", and disabled: `hive schedule enable {name}`"
         say(f"{name} is there already, and the same{off}")
 
 
 @app.command()
 def remove(name: Name) -> None:
     """Forget a schedule; a default that was removed does not come back."""
-    checked = _name(name)
-    with connected() as host:
-        from hive.service import schedules
-
-        schedules.remove(host, checked)
+    _name(name)
+    with asked() as hive:
+        hive.remove_schedule(name)
         say(f"{name} is removed")
 
 
@@ -93,42 +83,37 @@ def disable(name: Name) -> None:
 @app.command()
 def run(name: Name, detach: Detach = False) -> None:
     """Do what a schedule asks for once, now; its next fire stays when it is."""
-    checked = _name(name)
-    with connected() as host:
-        from hive.service import jobs, schedules
-
-        made = schedules.run(host, checked, by=requester())
-        here = [job for job in made if job.node == host.node]
+    _name(name)
+    with asked() as hive:
+        made, node = hive.run_schedule(name)["items"], hive.node
+        here = [job for job in made if job["node"] == node]
         for job in made:
             if job not in here:
-                say(f"job {job.id} is for the node {job.node}")
-        follow_all(host, here, detach=detach, as_json=False)
+                say(f"job {job['id']} is for the node {job['node']}")
+        follow_all(hive, here, detach=detach, as_json=False)
         if not detach:
             for job in here:
-                follow_all(host, jobs.children(host, job.id), detach=False, as_json=False)
+                children = hive.children(job["id"])["items"]
+                follow_all(hive, children, detach=False, as_json=False)
 
 
 def _set_enabled(name: str, *, enabled: bool) -> None:
-    checked = _name(name)
-    with connected() as host:
-        from hive.service import schedules
-
-        found, changed = schedules.set_enabled(host, checked, enabled)
-        already = "" if changed else " already"
-        then = f"; next at {schedules.next_of(found)}" if enabled else ""
+    _name(name)
+    with asked() as hive:
+        before = {one["name"]: one["enabled"] for one in hive.schedules()["items"]}
+        found = hive.enable_schedule(name) if enabled else hive.disable_schedule(name)
+        already = " already" if before.get(name) == enabled else ""
+        then = f"; next at {found['next_fire']}" if enabled else ""
         say(f"{name} is {'enabled' if enabled else 'disabled'}{already}{then}")
 
 
-def _name(text: str) -> ScheduleName:
-    from hive.domain.schedule import ScheduleName
-
+def _name(text: str) -> None:
+    """Checked before anything is looked at."""
     with boundary():
-        return ScheduleName(text)
+        ScheduleName(text)
 
 
-def _row(view: ScheduleView) -> tuple[str, ...]:
-    shown = view.as_json()
-    state = "enabled" if shown["enabled"] else "disabled"
-    said = ("name", "cron", "zone", "verb", "catch_up")
-    times = (shown["last_fire"] or "-", shown["next_fire"] or "-")
-    return *(shown[key] for key in said), state, *times, shown["note"] or "-"
+def _row(one: Schedule) -> tuple[str, ...]:
+    state = "enabled" if one["enabled"] else "disabled"
+    said = one["name"], one["cron"], one["zone"], one["verb"], one["catch_up"]
+    return *said, state, one["last_fire"] or "-", one["next_fire"] or "-", one["note"] or "-"

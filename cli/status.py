@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cli.boundary import connected
+from cli.boundary import asked
 from cli.fleet import node_cells
 from cli.follow import AsJson
 from cli.output import show_json, show_table
 from hive.errors import Refused
 
 if TYPE_CHECKING:
-    from hive.service.status import AgentStatus, Status
+    from hive.client.answers import AgentStatus, Status
 
 AGES: Final = (("d", 86_400), ("h", 3_600), ("min", 60))
 SIZES: Final = (("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10))
@@ -24,12 +24,10 @@ SIZES: Final = (("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10))
 
 def status(as_json: AsJson = False) -> None:
     """The fleet as it is now: agents, what they use, jobs, the last event, nodes."""
-    with connected() as host:
-        from hive.service.status import status
-
-        found = status(host)
+    with asked() as hive:
+        found = hive.status()
         if as_json:
-            show_json(found.as_json())
+            show_json(found)
         else:
             _show(found)
 
@@ -40,7 +38,7 @@ def top(
     ] = 2.0,
 ) -> None:
     """The fleet live in this terminal; `q` leaves."""
-    with connected() as host:
+    with asked() as hive:
         if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == "dumb":
             raise Refused(
                 "`hive top` needs a terminal",
@@ -49,28 +47,29 @@ def top(
             )
         from cli.top import watch
 
-        if code := watch(host, every=timedelta(seconds=every)):
+        if code := watch(hive, every=timedelta(seconds=every)):
             raise typer.Exit(code)
 
 
 def _show(found: Status) -> None:
     """CPU is what a container has computed so far: one look knows no percent."""
     head = ("AGENT", "NODE", "STATE", "JOB", "MEMORY", "CPU TIME", "LAST EVENT", "NOTE")
-    show_table(head, [_cells(one, found.at) for one in found.agents])
+    now = datetime.fromisoformat(found["at"])
+    show_table(head, [_cells(one, now) for one in found["agents"]])
     typer.echo("")
-    show_table(("NODE", "STATE", "SEEN"), [node_cells(view) for view in found.nodes])
+    show_table(("NODE", "STATE", "SEEN"), [node_cells(node) for node in found["nodes"]])
     typer.echo("")
     typer.echo(f"jobs: {counted(found)}")
 
 
 def _cells(one: AgentStatus, now: datetime) -> tuple[str, ...]:
     return (
-        one.agent.name,
-        one.agent.node,
+        one["name"],
+        one["node"],
         state_of(one),
         job_of(one),
-        size(one.memory),
-        "-" if one.cpu is None else f"{one.cpu.total_seconds():.1f} s",
+        size(one["memory"]),
+        "-" if one["cpu_seconds"] is None else f"{one['cpu_seconds']:.1f} s",
         event_of(one, now),
         note_of(one),
     )
@@ -78,28 +77,33 @@ def _cells(one: AgentStatus, now: datetime) -> tuple[str, ...]:
 
 def state_of(one: AgentStatus) -> str:
     """What is wanted stands beside it where that is not to run."""
-    desired = one.agent.desired.value
-    return one.state if desired == "running" else f"{one.state} ({desired})"
+    desired = one["desired"]
+    return one["state"] if desired == "running" else f"{one['state']} ({desired})"
 
 
 def job_of(one: AgentStatus) -> str:
-    if one.at_work is None:
+    job = one["job"]
+    if job is None:
         return "-"
-    job, step = one.at_work.job, one.at_work.step
-    return " ".join(word for word in (str(job.id), job.kind, job.state.value, step) if word)
+    return " ".join(
+        word for word in (str(job["id"]), job["kind"], job["state"], job["step"]) if word
+    )
 
 
 def event_of(one: AgentStatus, now: datetime) -> str:
-    return f"{one.event.kind}, {age(now - one.event.at)} ago" if one.event else "-"
+    event = one["event"]
+    if event is None:
+        return "-"
+    return f"{event['kind']}, {age(now - datetime.fromisoformat(event['at']))} ago"
 
 
 def note_of(one: AgentStatus) -> str:
     """It begins with a mark where somebody should look."""
-    return f"! {', '.join(one.attention)}" if one.attention else "-"
+    return f"! {', '.join(one['attention'])}" if one["attention"] else "-"
 
 
 def counted(found: Status) -> str:
-    return ", ".join(f"{count} {state.value}" for state, count in found.jobs.items())
+    return ", ".join(f"{count} {state}" for state, count in found["jobs"].items())
 
 
 def age(span: timedelta) -> str:

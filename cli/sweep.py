@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.boundary import boundary, connected, node_name, requester
+from cli.boundary import asked, boundary, node_name
 from cli.follow import AsJson, Key, OnNode, follow
+from cli.hive import is_served
+from hive.domain.job import PENDING
+from hive.domain.roster import SWEEP
 from hive.errors import Refused
 
 if TYPE_CHECKING:
-    from hive.domain.job import Job
-    from hive.queue.host import Host
+    from cli.hive import Hive
+    from hive.client.answers import Job
 
 Wait = Annotated[
     bool, typer.Option("--wait", help="Until it has ended, and all that it has enqueued.")
@@ -31,27 +34,31 @@ def sweep(
 
     Where no worker serves the node, this command does the work.
     """
-    where = node_name(node)
+    node_name(node)
     if all_nodes and (node or key):
         with boundary():
             raise Refused("--all-nodes takes no --node and no --key", code="usage")
-    with connected() as host:
-        from hive.service import sweeps
-        from hive.service.lifecycle import Asked
-
+    with asked() as hive:
         if all_nodes:
-            found = sweeps.sweep_all(host, Asked(requester()))
+            found = hive.sweep_all()["items"]
         else:
-            found = [sweeps.sweep(host, Asked(requester(), key, where))[0]]
+            found = [hive.submit("reconcile", key=key, node=node)]
         for job in found:
-            _see_to(host, job, wait=wait, as_json=as_json)
+            _see_to(hive, job, wait=wait, as_json=as_json)
 
 
-def _see_to(host: Host, job: Job, *, wait: bool, as_json: bool) -> None:
+def _see_to(hive: Hive, job: Job, *, wait: bool, as_json: bool) -> None:
     """Another node's is left to it, and one that a worker takes, unless it is waited for."""
-    from hive.service import jobs, sweeps
+    node = hive.node
+    is_ours = job["node"] == node and not is_served(hive, node)
+    follow(hive, job, detach=not (wait or is_ours), as_json=as_json)
+    if is_ours:
+        for other in _left(hive, node):
+            hive.see_through(other["id"])
 
-    is_ours = job.node == host.node and not jobs.is_served(host)
-    follow(host, job, detach=not (wait or is_ours), as_json=as_json)
-    for other in sweeps.left(host) if is_ours else ():
-        jobs.run(host, other.id)
+
+def _left(hive: Hive, node: str) -> list[Job]:
+    """What sweeps have enqueued for this node, and what has not ended: one was killed, perhaps."""
+    live = [job for state in PENDING for job in hive.jobs(state=state)["items"]]
+    asked_by_sweeps = (job for job in live if job["requested_by"] == SWEEP and job["node"] == node)
+    return sorted(asked_by_sweeps, key=lambda job: job["id"])

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.boundary import agent_name, boundary, connected, requester, say
+from cli.boundary import agent_name, asked, boundary, say
 from cli.follow import AsJson
 from cli.output import show_json, show_table
 from hive.domain.authority import Role
@@ -33,26 +33,23 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Make a token. It is printed this once: hive keeps only its hash."""
-    name = agent_name(agent) if agent is not None else None
+    if agent is not None:
+        agent_name(agent)
     after = _after(expires) if expires is not None else None
-    with connected() as host:
-        from hive.service import tokens
-
-        view, said = tokens.create(host, role, by=requester(), agent=name, expires=after)
+    with asked() as hive:
+        made = hive.add_token(role.value, agent=agent, expires=after)
         if as_json:
-            show_json({**view.as_json(), "token": said})
+            show_json(made)
             return
-        typer.echo(said)
-        say(f"token {view.token.id}, of the role {role}; it is not shown again")
+        typer.echo(made["token"])
+        say(f"token {made['id']}, of the role {role}; it is not shown again")
 
 
 @app.command("list")
 def listed(as_json: AsJson = False) -> None:
     """Every token, also those that are not good any more; never a secret."""
-    with connected() as host:
-        from hive.service import tokens
-
-        shown = [view.as_json() for view in tokens.listed(host)]
+    with asked() as hive:
+        shown = [dict(one) for one in hive.tokens()["items"]]
         if as_json:
             show_json(shown)
             return
@@ -66,10 +63,8 @@ def revoke(
     number: Annotated[int, typer.Argument(metavar="ID", help="Its number.", min=1, max=2**31 - 1)],
 ) -> None:
     """Make a token no good any more, from the next request on. Twice is once."""
-    with connected() as host:
-        from hive.service import tokens
-
-        tokens.revoke(host, number)
+    with asked() as hive:
+        hive.remove_token(number)
         say(f"token {number} is revoked")
 
 

@@ -12,7 +12,7 @@ import tty
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console, Group, RenderableType
@@ -23,11 +23,13 @@ from cli import status as words
 from cli.fleet import node_cells
 from cli.plain import plain
 from hive.errors import HiveError
-from hive.service.status import AgentStatus, Key, Status, load, status
 
 if TYPE_CHECKING:
-    from hive.queue.host import Host
-    from hive.service.fleet import NodeView
+    from cli.hive import Hive
+    from hive.client.answers import AgentStatus, Node, Status
+
+    Key = tuple[str, str]
+    """A node and an agent of it."""
 
 COLUMNS: Final = {
     "AGENT": 0, "NODE": 110, "STATE": 0, "JOB": 0, "MEMORY": 60, "CPU": 60, "LAST EVENT": 90,
@@ -42,9 +44,9 @@ LEAVING: Final = (signal.SIGTERM, signal.SIGHUP)
 RESIZED: Final = signal.SIGWINCH
 
 
-def watch(host: Host, *, every: timedelta) -> int:
+def watch(hive: Hive, *, every: timedelta) -> int:
     """Until somebody leaves; the exit. Whoever cannot look at all gets no screen."""
-    picture, console = _Picture(host, status(host)), Console()
+    picture, console = _Picture(hive), Console()
     with _keys() as keys, console.screen() as screen:
         while True:
             screen.update(picture.drawn(console.width, console.height))
@@ -57,16 +59,17 @@ def watch(host: Host, *, every: timedelta) -> int:
 class _Picture:
     """What was seen last, and what lies between it and the look before."""
 
-    def __init__(self, host: Host, first: Status) -> None:
-        self._host, self._now = host, first
+    def __init__(self, hive: Hive) -> None:
+        self._hive, self._now, self._looked = hive, hive.status(), time.monotonic()
         self._load: dict[Key, float] = {}
         self._trouble: HiveError | None = None
 
     def look(self) -> None:
         """What cannot be seen now is seen at the next look; until then it says so."""
         try:
-            before, self._now = self._now, status(self._host)
-            self._load, self._trouble = load(before, self._now), None
+            now, looked = self._hive.status(), time.monotonic()
+            self._load = load(self._now, now, seconds=looked - self._looked)
+            self._now, self._looked, self._trouble = now, looked, None
         except HiveError as error:
             self._trouble = error
 
@@ -77,20 +80,20 @@ class _Picture:
         if self._trouble is not None:
             said = f"hive cannot look [{self._trouble.code}]: {self._trouble.message}"
             return _line(said, style="bold red")
-        at = self._now.at.astimezone().strftime("%H:%M:%S")
+        at = datetime.fromisoformat(self._now["at"]).astimezone().strftime("%H:%M:%S")
         return _line(f"hive {at}  jobs: {words.counted(self._now)}  (q leaves)", style="bold")
 
     def _nodes(self) -> Text:
         said = _line("nodes: ")
-        for at, view in enumerate(self._now.nodes):
-            name, state, _ = node_cells(view)
+        for at, node in enumerate(self._now["nodes"]):
+            name, state, _ = node_cells(node)
             said.append(", " if at else "")
-            said.append(plain(f"{name} {state}"), style="bold yellow" if _is_off(view) else "")
+            said.append(plain(f"{name} {state}"), style="bold yellow" if _is_off(node) else "")
         return said
 
     def _agents(self, width: int, height: int) -> RenderableType:
         """Those that need somebody first, then those at work; as many as fit."""
-        ordered = sorted(self._now.agents, key=_rank)
+        ordered = sorted(self._now["agents"], key=_rank)
         fit = max(1, height - AROUND)
         table = Table(box=None, pad_edge=False, expand=False, header_style="dim")
         names = [name for name, least in COLUMNS.items() if width >= least]
@@ -103,15 +106,15 @@ class _Picture:
         return Group(table, _line(f"… and {rest} more", style="dim")) if rest > 0 else table
 
     def _cells(self, one: AgentStatus) -> dict[str, str]:
-        percent = self._load.get(one.key)
+        percent = self._load.get(_key(one))
         return {
-            "AGENT": one.agent.name,
-            "NODE": one.agent.node,
+            "AGENT": one["name"],
+            "NODE": one["node"],
             "STATE": words.state_of(one),
             "JOB": words.job_of(one),
-            "MEMORY": words.size(one.memory),
+            "MEMORY": words.size(one["memory"]),
             "CPU": "-" if percent is None else f"{percent:.0f} %",
-            "LAST EVENT": words.event_of(one, self._now.at),
+            "LAST EVENT": words.event_of(one, datetime.fromisoformat(self._now["at"])),
             "NOTE": words.note_of(one),
         }
 
@@ -121,17 +124,35 @@ def _line(text: str, style: str = "") -> Text:
 
 
 def _rank(one: AgentStatus) -> tuple[bool, bool, Key]:
-    return not one.attention, one.at_work is None, one.key
+    return not one["attention"], one["job"] is None, _key(one)
 
 
 def _style(one: AgentStatus) -> str:
-    if one.attention:
-        return "bold red" if one.agent.failed_at else "bold yellow"
-    return "cyan" if one.at_work else ""
+    if one["attention"]:
+        return "bold red" if one["failed_at"] else "bold yellow"
+    return "cyan" if one["job"] else ""
 
 
-def _is_off(view: NodeView) -> bool:
-    return view.is_silent or view.node.paused_at is not None
+def _is_off(node: Node) -> bool:
+    return node["silent"] or node["paused_at"] is not None
+
+
+def load(before: Status, now: Status, *, seconds: float) -> dict[Key, float]:
+    """Percent of one CPU that each agent computed between two looks, where that is known.
+
+    Nothing of one that was started in between: its count began anew.
+    """
+    was = {_key(one): one["cpu_seconds"] for one in before["agents"]}
+    used = {_key(one): _more(was.get(_key(one)), one["cpu_seconds"]) for one in now["agents"]}
+    return {key: 100 * more / seconds for key, more in used.items() if more is not None}
+
+
+def _more(before: float | None, now: float | None) -> float | None:
+    return None if before is None or now is None or now < before else now - before
+
+
+def _key(one: AgentStatus) -> Key:
+    return one["node"], one["name"]
 
 
 @dataclass(frozen=True, slots=True)

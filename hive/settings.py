@@ -7,7 +7,7 @@ import platform
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Self
@@ -81,6 +81,12 @@ SETTINGS: Final = (
         "10000",
         "How many acknowledged messages of a recipient are kept, for 30 days at most.",
     ),
+    Setting(
+        "HIVE_URL",
+        "none",
+        "Where another hive's API listens: commands ask there, and nothing of this host.",
+    ),
+    Setting("HIVE_TOKEN", "none", "Who one is there: `hive token create` made it."),
     Setting("HIVE_BUILDS", "2", "How many closures are built at once on this host."),
     Setting("HIVE_STARTS", "4", "How many containers are started at once on this host."),
     Setting(
@@ -131,6 +137,8 @@ class Settings:
     run_dir: Path
     database_url: str
     redis_url: str | None
+    url: str | None
+    token: str | None = field(repr=False)
     failure_limit: int
     log_limit: int
     """Bytes."""
@@ -187,6 +195,8 @@ class Settings:
             run_dir=given.path("HIVE_RUN_DIR", _HOST_RUN if as_root else state / "run"),
             database_url=given.text("HIVE_DATABASE_URL") or _embedded(state),
             redis_url=given.text("HIVE_REDIS_URL"),
+            url=given.text("HIVE_URL"),
+            token=given.text("HIVE_TOKEN"),
             failure_limit=given.number("HIVE_FAILURE_LIMIT", 5),
             log_limit=given.number("HIVE_LOG_LIMIT", 64) * 1_000_000,
             inbox_cap=given.number("HIVE_INBOX_CAP", 100_000),

@@ -12,6 +12,7 @@ from hive.api.identity import Asking, of_agent, of_all, of_itself
 from hive.domain.authority import Action
 from hive.domain.names import AgentName
 from hive.service import agents, jobs, kept, lifecycle, own_word, status
+from hive.service.asking import node_of
 from hive.service.lifecycle import Asked
 
 router: Final = APIRouter(tags=["agents"])
@@ -30,11 +31,16 @@ def show(name: str, asking: Asking = of_agent(Action.SHOW_AGENT)) -> JSONRespons
 
 
 @router.patch("/agents/{name}", responses=answers.says(shapes.Agent))
-def change(name: str, body: shapes.Settings, asking: Asking = of_agent(Action.SET)) -> JSONResponse:
+def change(
+    name: str,
+    body: shapes.Settings,
+    node: str | None = None,
+    asking: Asking = of_agent(Action.SET),
+) -> JSONResponse:
     """Change settings. Limits hold at once, by the job that is named; the rest with a rebuild."""
-    host, checked = asking.host, AgentName(name)
-    submitted = lifecycle.change(host, checked, Asked(asking.by), body.settings)
-    shown = agents.show(host, checked).as_json()
+    host, checked, where = asking.host, AgentName(name), node_of(node)
+    submitted = lifecycle.change(host, checked, Asked(asking.by, None, where), body.settings)
+    shown = agents.show(host, checked, where).as_json()
     limit = jobs.show(host, submitted[0].id).as_json() if submitted else None
     return answers.one({**shown, "limit": limit})
 

@@ -36,6 +36,15 @@ def look(
     return _page(inbox.look(who.host, of, acked=acked, limit=limit))
 
 
+@router.get("/inbox/{recipient}/count", responses=answers.says(shapes.Waiting))
+def count(
+    recipient: str, node: str | None = None, who: Asking = of_inbox(Action.READ_INBOX)
+) -> JSONResponse:
+    """How many messages nobody has acknowledged."""
+    of = inbox.of(who.host, recipient, node_of(node))
+    return answers.one({"waiting": inbox.count(who.host, of)})
+
+
 @router.post("/inbox/{recipient}/take", responses=answers.lists(shapes.Message))
 async def take(
     request: Request,

@@ -13,12 +13,10 @@ from hive.api.streams import lines_of, server_sent
 from hive.domain.authority import Action, Role
 from hive.domain.job import Job, JobId, JobState
 from hive.domain.names import AgentName
-from hive.errors import Refused
 from hive.queue.host import Host
 from hive.service import agents, approvals, asking, diffs, jobs, plans, sweeps
 from hive.service.asking import Wish, node_of
 from hive.service.lifecycle import Asked
-from hive.steps.step import Holds
 
 router: Final = APIRouter(tags=["jobs"])
 Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
@@ -67,7 +65,8 @@ def submit(body: shapes.NewJob, host: Here, caller: Known, key: Key = None) -> J
     if wish.is_many:
         caller.refuse_unless(Action(body.kind.value), caller.agent)
         many = asking.submit_many(host, wish, asked)
-        return answers.page([jobs.show(host, job.id).as_json() for job in many])
+        made = jobs.shown(host, [job.id for job in many])
+        return answers.page([view.as_json() for view in made])
     job, is_new = asking.submit(host, wish, asked)
     return answers.one({**jobs.show(host, job.id).as_json(), "new": is_new}, 202)
 
@@ -81,8 +80,7 @@ def show(number: int, who: Asking = of_job(Action.LOOK)) -> JSONResponse:
 @router.get("/jobs/{number}/children", responses=answers.lists(shapes.Job))
 def children(number: int, who: Asking = of_job(Action.LOOK)) -> JSONResponse:
     """The jobs that it left behind, oldest first."""
-    found = jobs.children(who.host, JobId(number))
-    return answers.page([jobs.show(who.host, job.id).as_json() for job in found])
+    return answers.page([view.as_json() for view in jobs.children(who.host, JobId(number))])
 
 
 @router.post("/jobs/{number}/cancel", responses=answers.says(shapes.Job))
@@ -173,32 +171,18 @@ def plan(
     agent: str | None = None,
     rev: str | None = None,
     to: Annotated[int | None, Query(ge=1, le=shapes.LAST)] = None,
+    node: str | None = None,
     who: Asking = of_all(Action.LOOK),
 ) -> JSONResponse:
     """What a verb would find right now, step by step; of reconcile, what differs."""
     if verb is shapes.Ask.RECONCILE:
-        return answers.one(sweeps.planned(who.host).as_json())
-    found = _planned(who.host, verb, agent, rev, JobId(to) if to else None)
-    return answers.page(
-        [
-            {"name": name, "holds": isinstance(why, Holds), "because": why.because}
-            for name, why in found
-        ]
-    )
-
-
-def _planned(
-    host: Host, verb: shapes.Ask, agent: str | None, rev: str | None, to: JobId | None
-) -> plans.Planned:
-    if verb is shapes.Ask.UPDATE_BASE:
-        return plans.of_base(host)
-    if agent is None:
-        raise Refused(f"{verb} is about an agent", code="bad-request", hint="?agent=NAME")
-    name = AgentName(agent)
-    if verb is shapes.Ask.SPAWN:
-        return agents.plan_spawn(host, name)
-    kind = "apply" if verb is shapes.Ask.PROPOSE else verb.value
-    return plans.planned(host, kind, name, rev=rev, to=to)
+        return answers.one(sweeps.planned(who.host, node=node_of(node)).as_json())
+    wish = Wish(
+        kind=verb.value, agent=AgentName(agent) if agent else None,
+        rev=rev, to=JobId(to) if to else None,
+    )  # fmt: skip
+    found = asking.planned(who.host, wish, node=node_of(node))
+    return answers.page([plans.step_as_json(*one) for one in found])
 
 
 def _own(key: str | None, role: Role, name: str) -> str | None:

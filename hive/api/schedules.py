@@ -54,7 +54,8 @@ def disable(name: str, who: Asking = of_all(Action.SCHEDULE)) -> JSONResponse:
 def run(name: str, who: Asking = of_all(Action.SCHEDULE)) -> JSONResponse:
     """Its jobs, now; its next fire stays when it is."""
     made = schedules.run(who.host, ScheduleName(name), by=who.by)
-    return answers.page([jobs.show(who.host, job.id).as_json() for job in made], status=202)
+    shown = jobs.shown(who.host, [job.id for job in made])
+    return answers.page([view.as_json() for view in shown], status=202)
 
 
 def _switched(host: Host, name: str, *, enabled: bool) -> JSONResponse:

@@ -183,8 +183,10 @@ class Agent(Shape):
     node: str
     container: str
     port: int
+    url: str | None
     desired: str
     running: bool | None
+    state: str
     privileged: bool
     system: str | None
     deployed: Deployed | None
@@ -258,6 +260,10 @@ class Message(Shape):
     delivered_at: str | None
     deliveries: int
     acked_at: str | None
+
+
+class Waiting(Shape):
+    waiting: int
 
 
 class AckedCount(Shape):

@@ -91,8 +91,10 @@ class Agent(TypedDict):
     node: str
     container: str
     port: int
+    url: str | None
     desired: str
     running: bool | None
+    state: str
     privileged: bool
     system: str | None
     deployed: Deployed | None
@@ -168,6 +170,30 @@ class PlannedStep(TypedDict):
     because: str
 
 
+class Differing(TypedDict):
+    agent: str
+    job: str | None
+    """The kind of the job that would mend it; null: nobody but an operator can."""
+    because: str
+    wait: float
+    gives_up: bool
+
+
+class Told(TypedDict):
+    kind: str
+    agent: str | None
+    said: str
+
+
+class Sweep(TypedDict):
+    """What a sweep would find right now."""
+
+    agents: int
+    differ: list[Differing]
+    orphans: list[int]
+    reports: list[Told]
+
+
 class Event(TypedDict):
     seq: int
     at: str
@@ -204,6 +230,11 @@ Message = TypedDict(
         "acked_at": str | None,
     },
 )
+
+
+class Waiting(TypedDict):
+    waiting: int
+    """How many messages nobody has acknowledged."""
 
 
 class Acknowledged(TypedDict):

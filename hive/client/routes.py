@@ -30,7 +30,9 @@ from hive.client.answers import (
     Schedule,
     Status,
     Submitted,
+    Sweep,
     Token,
+    Waiting,
     Worker,
     of,
     page_of,
@@ -87,10 +89,11 @@ class Client:
     def agent(self, name: str) -> Agent:
         return of(Agent, self._get(f"/v1/agents/{AgentName(name)}"))
 
-    def set_agent(self, name: str, *settings: str) -> ChangedAgent:
+    def set_agent(self, name: str, *settings: str, node: str | None = None) -> ChangedAgent:
         """Change settings, each said as KEY=VALUE."""
         path, body = f"/v1/agents/{AgentName(name)}", {"settings": list(settings)}
-        return of(ChangedAgent, self.wire.ask("PATCH", path, body=body))
+        asked = self.wire.ask("PATCH", path, query={"node": node}, body=body)
+        return of(ChangedAgent, asked)
 
     def kept(self) -> Page[Kept]:
         return page_of(Kept, self._get("/v1/kept"))
@@ -170,15 +173,21 @@ class Client:
         return of(Job, self._post(f"/v1/jobs/{job:d}/withdraw"))
 
     def plan(
-        self, verb: str, *, agent: str | None = None, rev: str | None = None, to: int | None = None
+        self,
+        verb: str,
+        *,
+        agent: str | None = None,
+        rev: str | None = None,
+        to: int | None = None,
+        node: str | None = None,
     ) -> Page[PlannedStep]:
         """What a verb would find right now; nothing is touched."""
-        query = {"agent": agent, "rev": rev, "to": to}
+        query = {"agent": agent, "rev": rev, "to": to, "node": node}
         return page_of(PlannedStep, self._get(f"/v1/plan/{_part(verb)}", **query))
 
-    def plan_sweep(self) -> Json:
+    def plan_sweep(self, *, node: str | None = None) -> Sweep:
         """Which agents differ from what is wanted, and the jobs that would mend them."""
-        return self._get("/v1/plan/reconcile")
+        return of(Sweep, self._get("/v1/plan/reconcile", node=node))
 
     # Logs and events
 
@@ -237,6 +246,11 @@ class Client:
         """What waits, from the oldest; or the newest, acknowledged too. Nothing is taken."""
         query = {"acked": acked or None, "limit": limit, "node": node}
         return page_of(Message, self._get(f"/v1/inbox/{_part(recipient)}", **query))
+
+    def waiting(self, recipient: str, *, node: str | None = None) -> int:
+        """How many messages nobody has acknowledged."""
+        asked = self._get(f"/v1/inbox/{_part(recipient)}/count", node=node)
+        return of(Waiting, asked)["waiting"]
 
     def take(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from typing_extensions import override
 
@@ -68,6 +68,17 @@ class Package:
             "rebuilt": self.is_rebuilt,
         }
 
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> Self:
+        """As `as_json` says it."""
+        return cls(
+            name=said["name"],
+            before=tuple(said["before"]),
+            after=tuple(said["after"]),
+            bytes_before=said["bytes_before"],
+            bytes_after=said["bytes_after"],
+        )
+
     @override
     def __str__(self) -> str:
         """Such as `openssl: 3.0.9 → 3.0.11, +12.0 KiB`."""
@@ -105,6 +116,15 @@ class ClosureDifference:
             "size_before": self.size_before,
             "size_after": self.size_after,
         }
+
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> Self:
+        """As `as_json` says it."""
+        parts = {
+            part: tuple(map(Package.from_json, said[part]))
+            for part in ("added", "removed", "changed")
+        }
+        return cls(**parts, size_before=said["size_before"], size_after=said["size_after"])
 
     def lines(self) -> Iterator[str]:
         """For people: one for each package, by name."""

@@ -48,6 +48,8 @@ BUILDING: Final = frozenset({"spawn", "apply", "rebuild", "rollback"})
 """Kinds that fill the disk: while it is critical, none of them begins."""
 
 LIVE: Final = frozenset({_Q, _R, _W})
+PENDING: Final = frozenset({_Q, _R})
+"""It goes on by itself: it has not ended, and waits for nobody."""
 ENDED: Final = frozenset(JobState) - LIVE
 
 CLAIM: Final = Move("claim", frozenset({_Q}), _R, "a worker took the lease")

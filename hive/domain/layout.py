@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from hive.domain.names import AgentName, ContainerName
+
+HOST_SOCKET: Final = "host.sock"
+"""In the runtime folder: where the API of this host listens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +62,7 @@ class Layout:
 
     @property
     def host_socket(self) -> Path:
-        """Where the daemon of this host listens."""
-        return self.run / "host.sock"
+        return self.run / HOST_SOCKET
 
     @property
     def api_lock(self) -> Path:

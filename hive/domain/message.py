@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from hive.domain.names import NodeName
@@ -13,6 +13,8 @@ OPERATOR: Final = "operator"
 """Has one inbox, whatever the node; so no agent has this name."""
 HIVE: Final = "hive"
 """Who sends what hive itself tells."""
+LEASE: Final = timedelta(minutes=5)
+"""What was taken and not acknowledged comes back after that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from hive.adapters.processes import is_alive
-from hive.domain.job import Job, JobId, JobState
+from hive.domain.job import PENDING, Job, JobId
 from hive.domain.names import NodeName
 from hive.domain.worker import LEASE, SERVING, Role, Worker
 from hive.errors import Refused
@@ -18,7 +18,6 @@ from hive.queue.work import work
 from hive.store import jobs, workers
 
 EVERY: Final = timedelta(milliseconds=100)
-PENDING: Final = frozenset({JobState.QUEUED, JobState.RUNNING})
 
 
 def drive(host: Host, job_id: JobId, *, until: Callable[[], bool] = lambda: False) -> Job:

@@ -93,8 +93,10 @@ def listed(host: Host) -> list[AgentView]:
     return [view for view in views if view.desired is not Desired.DESTROYED or view.running]
 
 
-def show(host: Host, name: AgentName) -> AgentView:
-    found = next((view for view in _views(host) if view.name == name), None)
+def show(host: Host, name: AgentName, node: NodeName | None = None) -> AgentView:
+    """Of this node, or of `node`; else of whichever has one of that name."""
+    alike = [view for view in _views(host) if view.name == name and node in (None, view.node)]
+    found = next((view for view in alike if view.node == host.node), next(iter(alike), None))
     if found is None:
         raise NotFound(f"there is no agent {name}", code="no-such-agent", hint="see `hive agents`")
     return found

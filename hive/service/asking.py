@@ -10,8 +10,9 @@ from hive.domain.job import Job, JobId
 from hive.domain.names import AgentName, NodeName
 from hive.errors import Refused
 from hive.queue.host import Host
-from hive.service import agents, approvals, lifecycle, sweeps
+from hive.service import agents, approvals, lifecycle, plans, sweeps
 from hive.service.lifecycle import Asked, Submitted
+from hive.service.plans import Planned
 from hive.steps.running import Restarts
 
 
@@ -65,6 +66,16 @@ def submit_many(host: Host, wish: Wish, asked: Asked) -> list[Job]:
     if wish.kind == "reconcile":
         return sweeps.sweep_all(host, asked)
     raise _unfit(f"{wish.kind} is not asked for on all nodes")
+
+
+def planned(host: Host, wish: Wish, *, node: NodeName | None) -> Planned:
+    """What such a job would find right now, step by step; nothing is touched."""
+    if wish.kind == "update-base":
+        return plans.of_base(host, node=node)
+    if wish.kind == "spawn":
+        return agents.plan_spawn(host, wish.name, node=node)
+    kind = "apply" if wish.kind == "propose" else wish.kind
+    return plans.planned(host, kind, wish.name, node=node, rev=wish.rev, to=wish.to)
 
 
 def _spawn(host: Host, wish: Wish, asked: Asked) -> Submitted:

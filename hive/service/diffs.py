@@ -90,17 +90,6 @@ def of(host: Host, job_id: JobId) -> DiffView:
     )
 
 
-def warnings(host: Host, job_id: JobId) -> list[str]:
-    """What an operator should hear before the word is given; nothing where this cannot look."""
-    job = find(host, job_id)
-    if job.node != host.node or job.kind not in PROPOSING or job.agent is None:
-        return []
-    world = looked_at(host)
-    applied, deployed = world.layout.applied(job.agent), _deployed(world, job)
-    undone = world.git.commits(applied, Rev(job.ask["rev"]), deployed)
-    return [f"it does not hold what is deployed, and undoes: {commit}" for commit in undone]
-
-
 def _deployed(world: World, job: Job) -> Rev:
     """What it would be deployed over: of an agent that never was, what it was seeded with."""
     assert job.agent is not None

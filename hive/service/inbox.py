@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from hive.domain.instant import instant
-from hive.domain.message import OPERATOR, Message, NewMessage
+from hive.domain.message import LEASE, OPERATOR, Message, NewMessage
 from hive.domain.names import AgentName, NodeName
 from hive.errors import NotFound, Refused
 from hive.queue.host import Host
@@ -16,8 +16,6 @@ from hive.service import lifecycle
 from hive.store import agents, messages
 from hive.store.session import Session
 
-LEASE: Final = timedelta(minutes=5)
-"""What was taken and not acknowledged comes back after that."""
 LONGEST: Final = 64 * 1024  #: bytes of a message
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hive.domain.instant import instant
-from hive.domain.job import ENDED, Job, JobId, JobState, LogLine
+from hive.domain.job import ENDED, Job, JobId, JobState, LogLine, StepRecord
 from hive.domain.names import AgentName
 from hive.queue import drive, submit
-from hive.queue.drive import EVERY, PENDING, find
+from hive.queue.drive import find
 from hive.queue.host import Host
 from hive.queue.traces import Traces
 from hive.service.fleet import hindrances
@@ -40,14 +40,22 @@ def listed(
             session, state=state, agent=agent, kind=kind, before=before, limit=limit
         )
         done = steps.of_all(session, [job.id for job in found])
-    hinder = hindrances(host)
-    return [JobView(job, done.get(job.id, ()), hinder.of(job)) for job in found]
+    return _views(host, found, done)
 
 
-def children(host: Host, job_id: JobId) -> list[Job]:
+def children(host: Host, job_id: JobId) -> list[JobView]:
     """The jobs that it left behind, oldest first."""
     with host.database.read() as session:
-        return [jobs.find(session, child) for child in jobs.children(session, job_id)]
+        jobs.find(session, job_id)
+        ids = jobs.children(session, job_id)
+    return shown(host, ids)
+
+
+def shown(host: Host, ids: Sequence[JobId]) -> list[JobView]:
+    """Those of these that there are, oldest first."""
+    with host.database.read() as session:
+        found, done = jobs.some(session, ids), steps.of_all(session, ids)
+    return _views(host, found, done)
 
 
 def run(host: Host, job_id: JobId, *, until: Callable[[], bool] = lambda: False) -> Job:
@@ -62,22 +70,10 @@ def refuse_elsewhere(host: Host, job: Job) -> None:
     drive.refuse_elsewhere(host, job.node, f"job {job.id} is worked on where its agent lives")
 
 
-def is_served(host: Host) -> bool:
-    """A worker of this node takes what is due by itself."""
-    return drive.is_served(host)
-
-
 def cancel(host: Host, job_id: JobId) -> Job:
     """The job: cancelled, or about to be by its worker. Raises `IllegalMove` for what has ended."""
     job = submit.cancel(host, job_id)
     return _traced(host, job) if job.state is JobState.CANCELLED else job
-
-
-def wait(host: Host, job_id: JobId) -> Job:
-    """Look on until it has ended or waits; nothing is worked on here."""
-    while (job := find(host, job_id)).state in PENDING:
-        host.clock.sleep(EVERY)
-    return job
 
 
 def lines(host: Host, job_id: JobId, *, after: int = 0, limit: int = 1000) -> list[LogLine]:
@@ -103,6 +99,13 @@ def line_as_json(line: LogLine) -> dict[str, Any]:
         "at": instant(line.at),
         "text": line.text,
     }
+
+
+def _views(
+    host: Host, found: Sequence[Job], done: Mapping[JobId, tuple[StepRecord, ...]]
+) -> list[JobView]:
+    hinder = hindrances(host)
+    return [JobView(job, done.get(job.id, ()), hinder.of(job)) for job in found]
 
 
 def _traced(host: Host, job: Job) -> Job:

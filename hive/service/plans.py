@@ -19,7 +19,7 @@ from hive.queue.host import Host
 from hive.service import lifecycle
 from hive.service.ground import looked_at
 from hive.service.lifecycle import LOOKS
-from hive.steps.step import Finding, name_of
+from hive.steps.step import Finding, Holds, name_of
 
 Planned = list[tuple[str, Finding]]
 
@@ -56,6 +56,10 @@ def of_base(host: Host, *, node: NodeName | None = None) -> Planned:
 def of(host: Host, recipe: Recipe) -> Planned:
     world = looked_at(host)
     return [(name_of(step), finding) for step, finding in preview(recipe.plan(), world)]
+
+
+def step_as_json(name: str, finding: Finding) -> dict[str, Any]:
+    return {"name": name, "holds": isinstance(finding, Holds), "because": finding.because}
 
 
 UNGIVEN = JobId(0)

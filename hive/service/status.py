@@ -115,10 +115,9 @@ class AgentStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """All of it, as it was at `at`; `elapsed` counts seconds since no moment in particular."""
+    """All of it, as it was at `at`."""
 
     at: datetime
-    elapsed: float
     agents: tuple[AgentStatus, ...]
     nodes: tuple[NodeView, ...]
     jobs: dict[JobState, int]
@@ -153,29 +152,10 @@ def status(host: Host) -> Status:
     found = [_agent(row, units.get((row.node, row.name)), told) for row in rows]
     return Status(
         at=told.at,
-        elapsed=host.clock.monotonic(),
         agents=tuple(sorted(filter(_is_there, found), key=lambda one: one.key)),
         nodes=tuple(told.nodes.values()),
         jobs={state: told.counts[state] for state in FIRST},
     )
-
-
-def load(before: Status | None, now: Status) -> dict[Key, float]:
-    """Percent of one CPU that each agent computed between two looks, where that is known.
-
-    Nothing of one that was started in between: its count began anew.
-    """
-    if before is None or now.elapsed <= before.elapsed:
-        return {}
-    was, took = {one.key: one.cpu for one in before.agents}, now.elapsed - before.elapsed
-    used = {one.key: _more(was.get(one.key), one.cpu) for one in now.agents}
-    return {key: 100 * more / took for key, more in used.items() if more is not None}
-
-
-def _more(before: timedelta | None, now: timedelta | None) -> float | None:
-    if before is None or now is None or now < before:
-        return None
-    return (now - before).total_seconds()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from datetime import datetime
@@ -92,6 +92,11 @@ def find(session: Session, job: JobId) -> Job:
     if found is None:
         raise NotFound(f"there is no job {job}", code="no-such-job", hint="see `hive jobs`")
     return found
+
+
+def some(session: Session, ids: Sequence[JobId]) -> list[Job]:
+    """Those of these that there are, oldest first."""
+    return all_of(session, selected(C.id.in_(ids)).order_by(C.id))
 
 
 def of_key(session: Session, key: str) -> Job | None:

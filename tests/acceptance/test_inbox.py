@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from hive.domain.agent import Agent, AgentSettings, Desired
-from hive.domain.message import Message
+from hive.domain.message import LEASE, Message
 from hive.domain.names import MANAGER, AgentName
 from hive.domain.ports import port_of
 from hive.service import inbox
-from hive.service.inbox import LEASE, LONGEST, Inbox
+from hive.service.inbox import LONGEST, Inbox
 from hive.store import agents, messages
 from hive.store.session import Database
 from tests.acceptance.test_lifecycle import committed

@@ -7,23 +7,25 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import event as listen
 
+from cli.top import load
 from hive.adapters.halt import Halt
 from hive.adapters.locks import Locks
 from hive.adapters.shell import Tell
 from hive.adapters.systemd import PROPERTIES, Systemd
 from hive.adapters.world import World
+from hive.client import answers
 from hive.domain.agent import Agent, AgentSettings, Desired
 from hive.domain.event import NewEvent
 from hive.domain.job import JobState, StepRecord, StepState
 from hive.domain.names import AgentName, NodeName
 from hive.domain.ports import port_of
 from hive.queue.host import Host
-from hive.service.status import AgentStatus, Status, load, status
+from hive.service.status import AgentStatus, Status, status
 from hive.store import agents, events, migrate, moves, steps, workers
 from hive.store.session import Database
 from hive.testing import FakeShell
@@ -97,16 +99,13 @@ def test_what_nobody_counts_is_unknown_and_not_nothing(desk: Desk, uncounted: st
 def test_a_percentage_takes_two_looks_at_one_run_of_a_container(desk: Desk) -> None:
     desk.has(ALICE)
 
-    def look(cpu: int, elapsed: float) -> Status:
+    def look(cpu: int) -> answers.Status:
         desk.says("alice", alice=f"{UP}CPUUsageNSec={cpu}")
-        return replace(desk.status(), elapsed=elapsed)
+        return cast(answers.Status, desk.status().as_json())
 
-    first, second, restarted = look(10**9, 10.0), look(2 * 10**9, 12.0), look(5, 14.0)
-    key = (desk.host.node, ALICE)
-    assert load(None, first) == {}
-    assert load(first, first) == {}
-    assert load(first, second) == {key: 50.0}
-    assert load(second, restarted) == {}
+    first, second, restarted = look(10**9), look(2 * 10**9), look(5)
+    assert load(first, second, seconds=2) == {(desk.host.node, ALICE): 50.0}
+    assert load(second, restarted, seconds=2) == {}
 
 
 def test_the_job_in_progress_and_its_step_are_told(desk: Desk) -> None:

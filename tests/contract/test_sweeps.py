@@ -107,7 +107,7 @@ def test_a_manager_that_is_missing_is_made(pretend: Pretend) -> None:
     assert (found.agent, found.kind) == (MANAGER, "spawn")
     swept(pretend)
     assert state(pretend, HM1ND) == "active"
-    assert sweeps.planned(pretend.host).is_nothing
+    assert planned(pretend) == []
 
 
 def test_a_manager_that_could_not_be_made_is_not_tried_for_ever(pretend: Pretend) -> None:
@@ -182,11 +182,11 @@ def test_a_host_that_was_off_for_a_week_is_swept_once_and_starts_a_few_at_a_time
         at_once = session.scalar(select(JobRow.at_once).where(JobRow.id == sweep.id))
     assert at_once == pretend.world().starts + pretend.world().builds
     children = jobs.children(pretend.host, sweep.id)
-    assert sorted((f"{job.agent}", job.kind) for job in children) == sorted(
+    assert sorted((f"{view.job.agent}", view.job.kind) for view in children) == sorted(
         (f"{name}", "start") for name in names
     )
     assert {state(pretend, name) for name in names} == {"active"}
-    assert sweeps.planned(pretend.host).is_nothing
+    assert planned(pretend) == []
 
 
 def limits_lost(pretend: Pretend) -> None:
@@ -559,7 +559,7 @@ def test_an_agent_that_was_destroyed_since_the_look_is_not_made_anew(pretend: Pr
     jobs.run(host, job.id, until=lambda: bool(jobs.children(pretend.host, job.id)))
     for child in (
         *gone,
-        *(one.id for one in jobs.children(pretend.host, job.id) if one.agent == ALICE),
+        *(one.job.id for one in jobs.children(pretend.host, job.id) if one.job.agent == ALICE),
     ):
         jobs.run(pretend.host, child)
     assert not pretend.host.layout.conf(ALICE.container).exists()
@@ -616,5 +616,5 @@ def test_an_agent_that_was_stopped_since_the_look_is_not_started(pretend: Preten
         now = pretend.host.clock.now()
         rows.set_desired(session, pretend.host.node, ALICE, Desired.STOPPED, now=now)
     for child in jobs.children(pretend.host, job.id):
-        jobs.run(pretend.host, child.id)
+        jobs.run(pretend.host, child.job.id)
     assert state(pretend) != "active"

@@ -69,7 +69,6 @@ MESSAGE = Message(
 UNIT = Unit({"ActiveState": "active", "MemoryCurrent": "4096", "CPUUsageNSec": "1500000000"})
 STATUS = Status(
     at=NOW,
-    elapsed=1.0,
     agents=(AgentStatus(AGENT, UNIT, AtWork(JOB, "Built"), EVENT, is_silent=False),),
     nodes=(NODE,),
     jobs={JobState.RUNNING: 1, JobState.WAITING: 2, JobState.QUEUED: 3},

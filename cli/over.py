@@ -1,0 +1,76 @@
+"""hive asked over its API: at this host's socket, or at a URL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from cli.boundary import on_this_host
+from cli.hive import CLOCK, EVERY, is_pending, is_served
+from hive.client import Client
+from hive.client.answers import Job
+from hive.client.places import place_of
+from hive.client.wire import Wire
+from hive.domain.job import JobId
+from hive.errors import HiveError, Transient
+
+PATIENCE: Final = timedelta(seconds=60)
+"""An API that is started again meanwhile does not end a look at a job."""
+RARELY: Final = timedelta(seconds=2)
+"""Between two looks whether anybody works on what is waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Over(Client):
+    is_here: bool = False
+    """It is this host's own: a job that no worker takes can be worked on by this process."""
+
+    @classmethod
+    def socket(cls, path: Path) -> Over | None:
+        """None where nobody answers there, or not to us: then the database is asked."""
+        over = cls(Wire(place_of(path)), is_here=True)
+        try:
+            over.whoami()
+        except HiveError:
+            return None
+        return over
+
+    @property
+    def node(self) -> str:
+        return self.whoami()["node"]
+
+    def see_through(self, job: int) -> None:
+        self._seen_through(job)
+        for child in self.children(job)["items"]:
+            self._seen_through(child["id"])
+
+    def _seen_through(self, job: int) -> None:
+        looked = float("-inf")
+        while is_pending(found := self._patiently(job)):
+            now = CLOCK.monotonic()
+            if self.is_here and now - looked > RARELY.total_seconds():
+                looked = now
+                if found["node"] == self.node and not is_served(self, found["node"]):
+                    _work_on(job)
+                    continue
+            CLOCK.sleep(EVERY)
+
+    def _patiently(self, job: int) -> Job:
+        until = CLOCK.monotonic() + PATIENCE.total_seconds()
+        while True:
+            try:
+                return self.job(job)
+            except Transient:
+                if CLOCK.monotonic() > until:
+                    raise
+                CLOCK.sleep(EVERY)
+
+
+def _work_on(job: int) -> None:
+    """A command with no worker alive is the worker."""
+    with on_this_host() as host:
+        from hive.service import jobs
+
+        jobs.run(host, JobId(job))
