@@ -99,10 +99,20 @@ class Opened:
     state: ServerState
     place: Place | None
 
-    def close(self) -> None:
-        self.server.close()
+    async def close(self) -> None:
+        """Nobody new comes in, and who was let in just now is there before the door goes.
+
+        asyncio forgets, open, a connection that it has accepted and not yet made a transport of
+        when its server is closed (CPython 3.11, `Server._attach`): its client would wait in vain.
+        """
+        loop = asyncio.get_running_loop()
+        for listening in self.server.sockets:
+            loop.remove_reader(listening.fileno())
         if self.place is not None:
             self.place.clear()
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        self.server.close()
         for connection in list(self.state.connections):
             connection.shutdown()
 
@@ -163,7 +173,7 @@ class Api:
                     await self._keep_open(config)
                 except HiveError as error:
                     log.warning("api.sockets because=%s", error.message)
-            opened = self._close()
+            opened = await self._close()
         await _ended(opened)
         log.info("api.stopped node=%s", self._host.node)
 
@@ -171,14 +181,14 @@ class Api:
         """Each door that there should be is open, also where somebody took its socket away."""
         wanted = await asyncio.to_thread(self._wanted)
         for name in [name for name in self._opened if name not in wanted and name != "tcp"]:
-            self._opened.pop(name).close()
+            await self._opened.pop(name).close()
         for name, (door, path, mode) in wanted.items():
             there = self._opened.get(name)
             if there is not None and there.place is not None and there.place.is_ours:
                 continue
             made, place = sockets.at(path, self._host.layout.sockets, mode=mode)
             if there is not None:
-                there.close()
+                await there.close()
             await self._open(name, door, config, made, place)
 
     def _wanted(self) -> dict[str, tuple[Door, Path, int]]:
@@ -206,10 +216,10 @@ class Api:
             server = await loop.create_server(make, sock=made)
         self._opened[name] = Opened(door, server, state, place)
 
-    def _close(self) -> list[Opened]:
+    async def _close(self) -> list[Opened]:
         opened, self._opened = list(self._opened.values()), {}
         for one in opened:
-            one.close()
+            await one.close()
         return opened
 
 

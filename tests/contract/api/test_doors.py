@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import stat
 import threading
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
+from uvicorn import Config
+from uvicorn.server import ServerState
 
 from hive.adapters.clock import SystemClock, wait_until
 from hive.api import server, sockets
-from hive.api.server import EVERY, Api
+from hive.api.identity import Door, Kind
+from hive.api.server import EVERY, Api, Connection, Opened
 from hive.api.sockets import TRIES
 from hive.domain.agent import Desired
 from hive.domain.authority import Role
 from hive.errors import Refused
 from hive.steps.daemon import OldDaemonGone
 from hive.testing import FakeClock
-from tests.asking import Client, Served, a_free_port, a_served_host, running
+from tests.asking import WITHIN, Client, Served, a_free_port, a_served_host, running
 from tests.pretend import ALICE, BOB
 
 CLOCK = SystemClock()
@@ -220,3 +225,24 @@ def test_who_brings_no_token_learns_not_even_what_there_is(served: Served, path:
 
 def test_the_description_is_there_for_who_may_ask(served: Served) -> None:
     assert served.tcp(Role.AGENT, ALICE).get("/openapi.json").json["info"]["title"] == "hive"
+
+
+def test_who_was_let_in_as_the_door_closes_is_not_forgotten(tmp_path: Path) -> None:
+    """Between the accept and the transport lies one turn of the loop."""
+
+    async def close_behind_a_client() -> bytes:
+        state, path = ServerState(), tmp_path / "door"
+        loop = asyncio.get_running_loop()
+        make = partial(Connection, Door(Kind.HOST), Config(nothing), state)
+        server = await loop.create_unix_server(make, path)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            for _ in range(2):  # a turn in which the loop hears of it, and one to accept it
+                await asyncio.sleep(0)
+            await Opened(Door(Kind.HOST), server, state, None).close()
+            client.setblocking(False)
+            return await asyncio.wait_for(loop.sock_recv(client, 1), WITHIN)
+
+    async def nothing(_scope: object, _receive: object, _send: object) -> None: ...
+
+    assert asyncio.run(close_behind_a_client()) == b""
