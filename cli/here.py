@@ -129,7 +129,8 @@ class Here:
     ) -> Submitted:
         wish = Wish(kind, _agent(agent), rev, message, restart, JobId(to) if to else None)
         job, is_new = asking.submit(self.host, wish, Asked(self.by, key, node_of(node)))
-        return cast(Submitted, {**self.job(job.id), "new": is_new})
+        shown = jobs.accepted(self.host, job, is_new=is_new).as_json()
+        return cast(Submitted, {**shown, "new": is_new})
 
     def rebuild_all(self, *, node: str | None = None, restart: str | None = None) -> Page[Job]:
         return self._many(Wish("rebuild", restart=restart), node)

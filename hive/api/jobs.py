@@ -68,7 +68,8 @@ def submit(body: shapes.NewJob, host: Here, caller: Known, key: Key = None) -> J
         made = jobs.shown(host, [job.id for job in many])
         return answers.page([view.as_json() for view in made])
     job, is_new = asking.submit(host, wish, asked)
-    return answers.one({**jobs.show(host, job.id).as_json(), "new": is_new}, 202)
+    shown = jobs.accepted(host, job, is_new=is_new).as_json()
+    return answers.one({**shown, "new": is_new}, 202)
 
 
 @router.get("/jobs/{number}", responses=answers.says(shapes.Job))

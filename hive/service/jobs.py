@@ -25,6 +25,11 @@ def show(host: Host, job_id: JobId) -> JobView:
     return JobView(job, done, hindrances(host).of(job))
 
 
+def accepted(host: Host, job: Job, *, is_new: bool) -> JobView:
+    """As `show`, of what was just asked for: of a new one there is nothing more to read."""
+    return JobView(job, (), hindrances(host).of(job)) if is_new else show(host, job.id)
+
+
 def listed(
     host: Host,
     *,

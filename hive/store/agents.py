@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, cast
 
-from sqlalchemy import Row, Table, delete, select, text, update
+from sqlalchemy import Row, Table, bindparam, delete, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from hive.domain.agent import Agent, AgentSettings, Desired
@@ -18,6 +18,15 @@ from hive.store.tables import PORT_TAKEN_ONLY, AgentRow
 
 AGENTS: Final = cast(Table, AgentRow.__table__)
 C: Final = AGENTS.c
+_IT: Final = (C.node == bindparam("b_node"), C.name == bindparam("b_name"))
+_OF_NAME: Final = select(AGENTS).where(*_IT)
+_WANT: Final = (
+    update(AGENTS)
+    .where(*_IT)
+    .values(desired=bindparam("desired"), changed_at=bindparam("changed_at"))
+    .returning(C.name)
+)
+_TAKE_UP: Final = update(AGENTS).where(*_IT, C.failed_at.is_not(None)).values(failed_at=None)
 
 
 def put(session: Session, agent: Agent, *, now: datetime) -> None:
@@ -40,7 +49,7 @@ def put(session: Session, agent: Agent, *, now: datetime) -> None:
 
 
 def find(session: Session, node: NodeName, name: AgentName) -> Agent | None:
-    row = session.execute(select(AGENTS).where(C.node == node, C.name == name)).first()
+    row = session.execute(_OF_NAME, {"b_node": node, "b_name": name}).first()
     return None if row is None else _agent(row)
 
 
@@ -86,11 +95,10 @@ def set_desired(
     session: Session, node: NodeName, name: AgentName, desired: Desired, *, now: datetime
 ) -> bool:
     """Whether there is such an agent. Refused where its port was taken since it was destroyed."""
-    one = update(AGENTS).where(C.node == node, C.name == name)
-    said = one.values(desired=desired, changed_at=now).returning(C.name)
+    said = {"b_node": node, "b_name": name, "desired": desired, "changed_at": now}
     try:
         with guarded(session):
-            return session.execute(said).first() is not None
+            return session.execute(_WANT, said).first() is not None
     except IntegrityError as error:
         found = find(session, node, name)
         raise (found and _taken(session, found)) or error from error
@@ -104,8 +112,7 @@ def give_up(session: Session, node: NodeName, name: AgentName, *, now: datetime)
 
 def take_up(session: Session, node: NodeName, name: AgentName) -> None:
     """An operator acts on it: what was before is over."""
-    mine = update(AGENTS).where(C.node == node, C.name == name, C.failed_at.is_not(None))
-    session.execute(mine.values(failed_at=None))
+    session.execute(_TAKE_UP, {"b_node": node, "b_name": name})
 
 
 def forget(session: Session, node: NodeName, name: AgentName) -> None:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Final, cast
 
-from sqlalchemy import Table, delete, select, update
+from sqlalchemy import Table, bindparam, delete, select, update
 
 from hive.domain.crash import WITHIN, Crash
 from hive.domain.names import AgentName, NodeName
@@ -15,6 +15,12 @@ from hive.store.tables import CrashRow
 
 CRASHES: Final = cast(Table, CrashRow.__table__)
 C: Final = CRASHES.c
+_FORGIVE: Final = (
+    update(CRASHES)
+    .where(C.node == bindparam("b_node"), C.agent == bindparam("b_agent"))
+    .where(C.at > bindparam("b_over", type_=C.at.type))
+    .values(at=bindparam("b_over", type_=C.at.type))
+)
 
 
 def note(session: Session, crash: Crash) -> bool:
@@ -36,8 +42,7 @@ def since(session: Session, node: NodeName, at: datetime) -> dict[AgentName, tup
 def forgive(session: Session, node: NodeName, agent: AgentName, *, now: datetime) -> None:
     """Those of the agent count no more. Their rows stay, or what is noted once would be again."""
     over = now - WITHIN - timedelta(seconds=1)
-    mine = update(CRASHES).where(C.node == node, C.agent == agent, C.at > over)
-    session.execute(mine.values(at=over))
+    session.execute(_FORGIVE, {"b_node": node, "b_agent": agent, "b_over": over})
 
 
 def prune(session: Session, *, before: datetime, limit: int) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from datetime import datetime
+from functools import cache
 from typing import Any, Final, cast
 
 from sqlalchemy import (
@@ -29,7 +30,7 @@ from hive.domain.job import Job, JobId, JobState, NewJob, Trouble
 from hive.domain.names import AgentName, NodeName
 from hive.errors import NotFound, Refused, Transient
 from hive.store.events import tell
-from hive.store.session import Session, dialect_of, guarded, insert_into
+from hive.store.session import Session, dialect_of, guarded, insert_of
 from hive.store.tables import LIVE_ONLY, RUNNING_ONLY, JobRow
 
 JOBS: Final = cast(Table, JobRow.__table__)
@@ -41,8 +42,8 @@ TRIES: Final = 10
 
 _SEQUENCE: Final = "CAST(pg_get_serial_sequence('jobs', 'id') AS regclass)"
 _HIGHEST: Final = {
-    "sqlite": "SELECT seq FROM sqlite_sequence WHERE name = 'jobs'",
-    "postgresql": f"SELECT pg_sequence_last_value({_SEQUENCE})",
+    "sqlite": text("SELECT seq FROM sqlite_sequence WHERE name = 'jobs'"),
+    "postgresql": text(f"SELECT pg_sequence_last_value({_SEQUENCE})"),
 }
 _START_ABOVE: Final = {
     "sqlite": (
@@ -58,7 +59,9 @@ _START_ABOVE: Final = {
 }
 
 
+#: Made once: to make a statement anew, and a key to its compiled form, costs more than to run it.
 _OF_ID: Final = select(*READ).where(C.id == bindparam("b_id"))
+_EQUAL: Final = select(*READ).where(C.unique_key == bindparam("b_key"), text(LIVE_ONLY))
 
 
 def submit(session: Session, new: NewJob, *, now: datetime) -> tuple[Job, bool]:
@@ -69,16 +72,21 @@ def submit(session: Session, new: NewJob, *, now: datetime) -> tuple[Job, bool]:
     """
     asked = {field.name: getattr(new, field.name) for field in fields(new)}
     row = {**asked, "ask": dict(new.ask), "created_at": now, "queued_at": now}
+    add = _add(dialect_of(session))
     for _ in range(TRIES):
         if (known := _of_key(session, new) or _equal_live(session, new)) is not None:
             return _hastened(session, known, new), False
-        added = insert_into(session, JOBS).values(**row).on_conflict_do_nothing()
-        if (made := first_of(session, added.returning(*READ))) is not None:
+        if (made := first_of(session, add, row)) is not None:
             told(session, made, "submit", now, kind=made.kind, by=made.requested_by)
             return made, True
     raise Transient(
         f"equal work of lock '{new.lock}' begins and ends too fast", code="submit-raced"
     )
+
+
+@cache
+def _add(dialect: str) -> Executable:
+    return insert_of(dialect, JOBS).on_conflict_do_nothing().returning(*READ)
 
 
 def told(session: Session, job: Job, what: str, now: datetime, **data: object) -> None:
@@ -144,7 +152,7 @@ def live_of(session: Session, node: NodeName, agent: AgentName) -> list[Job]:
 
 def highest(session: Session) -> int:
     """Every number that was ever given is at most this; the next one is above."""
-    return session.scalar(text(_HIGHEST[dialect_of(session)])) or 0
+    return session.scalar(_HIGHEST[dialect_of(session)]) or 0
 
 
 def start_above(session: Session, number: int) -> None:
@@ -177,7 +185,7 @@ def _equal_live(session: Session, new: NewJob) -> Job | None:
     """The live job of this unique key. It takes the request's own key, where it has none."""
     if new.unique_key is None:
         return None
-    job = first_of(session, selected(C.unique_key == new.unique_key, text(LIVE_ONLY)))
+    job = first_of(session, _EQUAL, {"b_key": new.unique_key})
     if job is None or new.idempotency_key is None or not _is_same(job, new):
         return job
     keyless = update(JOBS).where(C.id == job.id, C.idempotency_key.is_(None))

@@ -6,7 +6,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
@@ -74,6 +74,8 @@ class Database:
 
     engine: Engine
     modes: Mapping[str, Engine]
+    turns: AbstractContextManager[object] = field(default_factory=nullcontext)
+    """Held while this process writes: on SQLite, where one writer keeps out all others."""
 
     @property
     def dialect(self) -> str:
@@ -88,7 +90,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """One transaction; after it, what was written is on the disk."""
-        with self._door("write") as engine, engine.begin() as connection:
+        with self._door("write") as engine, self.turns, engine.begin() as connection:
             session = Session(connection)
             yield session
             for act in session.before_commit:
@@ -104,7 +106,7 @@ class Database:
     @contextmanager
     def progress(self) -> Iterator[Session]:
         """One transaction that a power cut, but no kill, may undo: for steps and log lines."""
-        with self._door("progress") as engine, engine.begin() as connection:
+        with self._door("progress") as engine, self.turns, engine.begin() as connection:
             yield Session(connection)
 
     @contextmanager
@@ -160,12 +162,10 @@ class Changes:
 def open_database(url: str) -> Database:
     """The database at `url`. Nothing is made, read or connected to before the first use."""
     parsed = _parsed(url)
-    if parsed.get_backend_name() == "sqlite":
-        engine = sqlite.engine_of(_absolute(parsed))
-    else:
-        engine = postgres.engine_of(parsed)
+    is_sqlite = parsed.get_backend_name() == "sqlite"
+    engine = sqlite.engine_of(_absolute(parsed)) if is_sqlite else postgres.engine_of(parsed)
     modes = {mode: engine.execution_options(mode=mode, **also) for mode, also in MODES.items()}
-    return Database(engine, modes)
+    return Database(engine, modes, sqlite.Turns() if is_sqlite else nullcontext())
 
 
 def now(session: Session) -> datetime:
@@ -185,7 +185,12 @@ def guarded(session: Session) -> AbstractContextManager[object]:
 
 def insert_into(session: Session, table: Table) -> postgresql.Insert:
     """An INSERT that knows ON CONFLICT, in the words of the session's database."""
-    if dialect_of(session) == "sqlite":
+    return insert_of(dialect_of(session), table)
+
+
+def insert_of(dialect: str, table: Table) -> postgresql.Insert:
+    """As `insert_into`, for a statement that is made once."""
+    if dialect == "sqlite":
         from sqlalchemy.dialects import sqlite as sqlite_dialect
 
         return cast("postgresql.Insert", sqlite_dialect.insert(table))  # the same methods

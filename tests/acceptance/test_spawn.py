@@ -34,8 +34,8 @@ JOB_KEYS: Final = (
     "cancel_requested_at",
 )  # fmt: skip
 AGENT_KEYS: Final = (
-    "name", "node", "container", "port", "desired", "running", "privileged", "system", "deployed",
-    "job", "failed_at", "settings",
+    "name", "node", "container", "port", "url", "desired", "running", "state", "privileged",
+    "system", "deployed", "job", "failed_at", "settings",
 )  # fmt: skip
 STEPS: Final = (
     "ProposedSeeded", "AppliedSeeded", "HomeReady", "CandidatePinned", "Built", "Defined",
