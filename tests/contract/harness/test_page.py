@@ -14,7 +14,7 @@ import pytest
 from hive.adapters.http import Http
 from hive.domain.names import AgentName
 from hive.harness.identity import Identity
-from hive.harness.page import AT_ONCE, served
+from hive.harness.page import AT_ONCE, PATIENCE, served
 from hive.harness.port import bound
 from hive.harness.standing import Standing
 from tests.asking import a_free_port
@@ -95,8 +95,12 @@ def test_who_hangs_on_keeps_nobody_out_but_beyond_so_many(page: Page) -> None:
     try:
         assert page.ask()[0] == 200
         hanging += [socket.create_connection((HERE, page.port)) for _ in range(8)]
-        hanging[-1].settimeout(10)
+        hanging[-1].settimeout(PATIENCE - 1)
         assert hanging[-1].recv(1) == b"", "it is turned away"
     finally:
         for one in hanging:
             one.close()
+
+
+def test_who_has_left_gives_his_place_back(page: Page) -> None:
+    assert {page.ask()[0] for _ in range(AT_ONCE + 1)} == {200}
