@@ -10,6 +10,8 @@ import io
 import socket
 import ssl
 import time
+import urllib.error
+import urllib.request
 from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -22,6 +24,7 @@ from urllib.parse import unquote, urlsplit
 from hive.errors import Transient
 
 KNOCK = timedelta(seconds=1)
+LOOK = timedelta(seconds=5)
 LIMIT: Final = 1 << 16
 """Bytes of an answer's head."""
 END: Final = b"\r\n\r\n"
@@ -66,6 +69,19 @@ class Http:
             raise Transient(
                 f"{to.host} was not reached: {said}", code="not-delivered"
             ) from None  # the cause may quote what is secret
+
+    def refusal(self, url: str, *, within: timedelta = LOOK) -> str | None:
+        """What is in the way of a GET of it, through proxies of the environment; None if nothing.
+
+        `within` is for each wait.
+        """
+        try:
+            # An opener of its own: the shared one keeps the proxies of its first call.
+            opener = urllib.request.build_opener()
+            with opener.open(url, timeout=within.total_seconds()):
+                return None
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            return _named(error)
 
     def is_served(self, path: Path) -> bool:
         """Whether somebody listens at the socket `path`."""
@@ -125,6 +141,14 @@ class _Target:
         if self.login is not None:
             lines.append(f"Authorization: Basic {b64encode(self.login.encode()).decode()}")
         return "\r\n".join([*lines, "", ""]).encode()
+
+
+def _named(error: Exception) -> str:
+    """Of who answered, what; of who did not, why: `URLError` wraps that."""
+    if isinstance(error, urllib.error.HTTPError):
+        return f"it answers {error.code}"
+    cause = getattr(error, "reason", error)
+    return getattr(cause, "strerror", None) or str(cause) or type(error).__name__
 
 
 def _head(connection: socket.socket, deadline: float) -> bytes:
