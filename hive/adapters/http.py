@@ -9,6 +9,7 @@ import http.client
 import io
 import socket
 import ssl
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -18,6 +19,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
@@ -73,15 +75,18 @@ class Http:
     def refusal(self, url: str, *, within: timedelta = LOOK) -> str | None:
         """What is in the way of a GET of it, through proxies of the environment; None if nothing.
 
-        `within` is for each wait.
+        `within` is for all of it, in a thread that is left alone after that: to resolve a name may
+        take longer than anybody can bound.
         """
+        answer: SimpleQueue[str | Exception | None] = SimpleQueue()
+        threading.Thread(target=_get, args=(url, 2 * within, answer), daemon=True).start()
         try:
-            # An opener of its own: the shared one keeps the proxies of its first call.
-            opener = urllib.request.build_opener()
-            with opener.open(url, timeout=within.total_seconds()):
-                return None
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            return _named(error)
+            said = answer.get(timeout=within.total_seconds())
+        except Empty:
+            return f"no answer in {within.total_seconds():.1f} s"
+        if isinstance(said, Exception):
+            raise said
+        return said
 
     def is_served(self, path: Path) -> bool:
         """Whether somebody listens at the socket `path`."""
@@ -141,6 +146,18 @@ class _Target:
         if self.login is not None:
             lines.append(f"Authorization: Basic {b64encode(self.login.encode()).decode()}")
         return "\r\n".join([*lines, "", ""]).encode()
+
+
+def _get(url: str, within: timedelta, answer: SimpleQueue[str | Exception | None]) -> None:
+    # An opener of its own: the shared one keeps the proxies of its first call.
+    opener = urllib.request.build_opener()
+    try:
+        with opener.open(url, timeout=within.total_seconds()):
+            answer.put(None)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        answer.put(_named(error))
+    except Exception as bug:  # noqa: BLE001 - raised again where it was asked for
+        answer.put(bug)
 
 
 def _named(error: Exception) -> str:

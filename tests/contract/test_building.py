@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import threading
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,7 @@ from hive.adapters.nixversion import NixVersion
 from hive.adapters.shell import LocalShell
 from hive.errors import Fault
 from tests.asking import a_free_port
-from tests.fake_api import Said, an_api
+from tests.fake_api import Said, a_rude_server, an_api
 
 SAID = {
     "system": "x86_64-linux",
@@ -75,6 +78,24 @@ def test_a_cache_answers_or_it_is_said_why_not(monkeypatch: pytest.MonkeyPatch) 
     assert Http().refusal(nobody) == "Connection refused"
     assert "name" in str(Http().refusal("http://cache.invalid/nix-cache-info")).lower()
     assert Http().refusal("nonsense") is not None
+
+
+def test_a_cache_that_says_nothing_or_a_byte_at_a_time_holds_nobody_up() -> None:
+    over = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        while not over.wait(0.05):
+            connection.sendall(b"x")
+
+    try:
+        for behave in (drip, lambda _: over.wait(10)):
+            with a_rude_server(behave) as url:  # type: ignore[arg-type]
+                refusal = Http().refusal(url, within=timedelta(seconds=0.3))
+                over.set()
+            assert refusal == "no answer in 0.3 s"
+            over.clear()
+    finally:
+        over.set()
 
 
 def test_a_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
