@@ -98,6 +98,11 @@ def test_a_cache_that_says_nothing_or_a_byte_at_a_time_holds_nobody_up() -> None
         over.set()
 
 
+def test_a_bug_is_no_answer_of_a_cache() -> None:
+    with pytest.raises(AttributeError):
+        Http().refusal(5)  # type: ignore[arg-type]
+
+
 def test_a_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     with an_api() as proxy:
         proxy.on("GET /nix-cache-info", Said(b"yes", kind="text/plain"))
