@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from hive.domain.instant import instant
 from hive.errors import HiveError
 from hive.harness.identity import Identity
 
@@ -37,7 +38,7 @@ class Standing:
             "allowed_tools": who.allowed_tools,
             "dashboard_port": who.dashboard_port,
             "status": self.status,
-            "since": self.since.isoformat(timespec="seconds"),
+            "since": instant(self.since),
             "noted": self.noted,
-            "noted_at": self.noted_at and self.noted_at.isoformat(timespec="seconds"),
+            "noted_at": instant(self.noted_at),
         }

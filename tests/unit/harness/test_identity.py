@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,9 @@ def test_its_status_says_how_many_messages_were_noted_or_what_is_in_the_way() ->
     standing.trouble = Transient("the disk is full", code="not-noted")
     assert standing.status == "default harness: the disk is full [not-noted]"
     assert standing.as_json()["status"] == standing.status
+
+
+def test_a_program_is_told_instants_as_everywhere_else() -> None:
+    at = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
+    told = Standing(Identity.from_env(ENV), since=at).as_json()
+    assert (told["since"], told["noted_at"]) == ("2026-03-01T12:30:00.000Z", None)
