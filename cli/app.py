@@ -14,6 +14,7 @@ from cli import (
     demo,
     doctor,
     fleet,
+    harness,
     inbox,
     jobs,
     lifecycle,
@@ -79,6 +80,7 @@ app.command()(serve.up)
 app.command()(serve.worker)
 app.command()(serve.maintenance)
 app.command()(mcp.mcp)
+app.command()(harness.harness)
 app.command()(serve.api)
 app.command()(demo.demo)
 app.command()(doctor.doctor)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
+from hive.adapters import machine
 from hive.adapters.clock import SystemClock
 from hive.adapters.containers import Containers
 from hive.adapters.files import Files, told
@@ -123,6 +124,8 @@ def examined(settings: Settings, env: Mapping[str, str]) -> Subject:
     """
     shell = LocalShell(listed(settings, env))
     nowhere = {"NIX_REMOTE": "dummy://", "HOME": "/nonexistent"}
+    home = Path(shell.environment["HOME"])
+    http = Http()
     return Subject(
         node=NodeName(settings.node),
         shell=shell,
@@ -135,6 +138,14 @@ def examined(settings: Settings, env: Mapping[str, str]) -> Subject:
         database=open_database(settings.database_url),
         migrates_itself=settings.is_embedded,
         redis_url=settings.redis_url,
+        # Its settings are also in its user's home, and to read them makes nothing.
+        config=Nix(shell, settings.nix_options, settings.nix_env).config,
+        has_daemon=shell.environment.get("NIX_REMOTE") == "daemon",
+        base_flake=settings.base_flake,
+        has_ssh_command="GIT_SSH_COMMAND" in env,
+        ssh_keys=lambda: machine.ssh_keys(home),
+        nix_off_the_path=lambda: machine.nix_off_the_path(home),
+        refuses=lambda url: http.refusal(f"{url.rstrip('/')}/nix-cache-info"),
     )
 
 

@@ -9,19 +9,24 @@ import http.client
 import io
 import socket
 import ssl
+import threading
 import time
+import urllib.error
+import urllib.request
 from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from hive.errors import Transient
 
 KNOCK = timedelta(seconds=1)
+LOOK = timedelta(seconds=5)
 LIMIT: Final = 1 << 16
 """Bytes of an answer's head."""
 END: Final = b"\r\n\r\n"
@@ -66,6 +71,22 @@ class Http:
             raise Transient(
                 f"{to.host} was not reached: {said}", code="not-delivered"
             ) from None  # the cause may quote what is secret
+
+    def refusal(self, url: str, *, within: timedelta = LOOK) -> str | None:
+        """What is in the way of a GET of it, through proxies of the environment; None if nothing.
+
+        `within` is for all of it, in a thread that is left alone after that: to resolve a name may
+        take longer than anybody can bound.
+        """
+        answer: SimpleQueue[str | Exception | None] = SimpleQueue()
+        threading.Thread(target=_get, args=(url, 2 * within, answer), daemon=True).start()
+        try:
+            said = answer.get(timeout=within.total_seconds())
+        except Empty:
+            return f"no answer in {within.total_seconds():.1f} s"
+        if isinstance(said, Exception):
+            raise said
+        return said
 
     def is_served(self, path: Path) -> bool:
         """Whether somebody listens at the socket `path`."""
@@ -125,6 +146,26 @@ class _Target:
         if self.login is not None:
             lines.append(f"Authorization: Basic {b64encode(self.login.encode()).decode()}")
         return "\r\n".join([*lines, "", ""]).encode()
+
+
+def _get(url: str, within: timedelta, answer: SimpleQueue[str | Exception | None]) -> None:
+    # An opener of its own: the shared one keeps the proxies of its first call.
+    opener = urllib.request.build_opener()
+    try:
+        with opener.open(url, timeout=within.total_seconds()):
+            answer.put(None)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        answer.put(_named(error))
+    except Exception as bug:  # noqa: BLE001 - raised again where it was asked for
+        answer.put(bug)
+
+
+def _named(error: Exception) -> str:
+    """Of who answered, what; of who did not, why: `URLError` wraps that."""
+    if isinstance(error, urllib.error.HTTPError):
+        return f"it answers {error.code}"
+    cause = getattr(error, "reason", error)
+    return getattr(cause, "strerror", None) or str(cause) or type(error).__name__
 
 
 def _head(connection: socket.socket, deadline: float) -> bytes:

@@ -91,7 +91,7 @@ def _user_namespace() -> Iterator[int]:
     libc = ctypes.CDLL(None, use_errno=True)  # before the fork: after it there is no importing
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        child = _fork()
+        child = fork()
         if child == 0:
             _keep(libc, ours, theirs)
         try:
@@ -104,7 +104,7 @@ def _user_namespace() -> Iterator[int]:
             os.waitpid(child, 0)
 
 
-def _fork() -> int:
+def fork() -> int:
     with warnings.catch_warnings():
         # Python warns where there are threads; the child only makes system calls, and leaves.
         warnings.simplefilter("ignore", DeprecationWarning)

@@ -15,6 +15,11 @@ from hive.domain.worker import Process
 
 BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 NAMESPACE: Final = Path("/proc/self/ns/pid")
+BINFMT: Final = Path("/proc/sys/fs/binfmt_misc")
+NIX_FOLDERS: Final = (
+    Path("/nix/var/nix/profiles/default/bin"),
+    Path("/run/current-system/sw/bin"),
+)
 INOTIFY: Final = Path("/proc/sys/fs/inotify/max_user_instances")
 
 
@@ -60,6 +65,24 @@ def inotify_instances() -> int | None:
         return int(INOTIFY.read_text())
     except (OSError, ValueError):
         return None
+
+
+def emulates(processor: str) -> bool:
+    """Whether the kernel hands its programs to an emulator: as Debian names it, or NixOS."""
+    names = (f"qemu-{processor}", f"{processor}-linux")
+    return any(_read(BINFMT / name).startswith("enabled") for name in names)
+
+
+def ssh_keys(home: Path) -> list[Path]:
+    """The private ones that ssh tries by itself."""
+    found = (home / ".ssh" / f"id_{kind}" for kind in ("ed25519", "ecdsa", "rsa"))
+    return [path for path in found if path.exists()]
+
+
+def nix_off_the_path(home: Path) -> Path | None:
+    """The folder of a nix that is installed where installers put it."""
+    found = (folder for folder in (*NIX_FOLDERS, home / ".nix-profile/bin"))
+    return next((folder for folder in found if os.access(folder / "nix", os.X_OK)), None)
 
 
 def this_process(node: NodeName) -> Process:

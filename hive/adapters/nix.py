@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 from hive.adapters import nixlog
+from hive.adapters.nixconfig import NixConfig
 from hive.adapters.nixversion import NixVersion, sizes
 from hive.adapters.pipes import Reader
 from hive.adapters.shell import QUICK, Ran, Shell
@@ -121,6 +122,10 @@ class Nix:
     def has_flakes(self) -> bool:
         """Whether the experimental features can be had."""
         return self._run("flake", "--help", accept=(0, 1)).exit_code == 0
+
+    def config(self) -> NixConfig:
+        """As it holds for this user, here and now."""
+        return NixConfig.read(self._run(*self._version().show_config()).raw)
 
     def _version(self) -> NixVersion:
         if not self._known:

@@ -16,6 +16,7 @@ from pathlib import Path
 from hive.errors import Fault
 
 NEW_LOCKS = (2, 19)
+NEW_CONFIG = (2, 20)
 NAMED_FORMATS = (2, 33)
 
 
@@ -49,6 +50,12 @@ class NixVersion:
         if self.is_at_least(NEW_LOCKS):
             return ("flake", "update", name, "--flake", f"path:{folder}")
         return ("flake", "lock", "--update-input", name, f"path:{folder}")
+
+    def show_config(self) -> tuple[str, ...]:
+        """The words after `nix`, for its own settings; the old ones are deprecated from 2.20 on."""
+        if self.is_at_least(NEW_CONFIG) and not self.is_lix:
+            return ("config", "show", "--json")
+        return ("show-config", "--json")
 
     def path_info(self, path: Path) -> tuple[str, ...]:
         """The words after `nix`, for all that `path` needs and itself, with sizes."""

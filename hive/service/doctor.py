@@ -11,7 +11,8 @@ from hive.adapters import idmap, machine
 from hive.adapters.files import outside
 from hive.adapters.systemd import Systemd
 from hive.domain.fullness import Fullness
-from hive.errors import HiveError
+from hive.errors import HiveError, ProgramMissing
+from hive.service import building
 from hive.service.finding import Finding, Look, Said, Subject, Verdict
 from hive.store.session import Database
 from hive.store.trouble import named
@@ -62,7 +63,12 @@ def _git(subject: Subject) -> Said:
 def _nix(subject: Subject) -> Said:
     if "nix" in subject.pretended:
         return _stand_in("nix")
-    version = subject.nix.version()
+    try:
+        version = subject.nix.version()
+    except ProgramMissing as missing:
+        at = subject.nix_off_the_path()
+        hint = missing.hint if at is None else f"add {at} to the PATH of the service"
+        return Verdict.MISSING, missing.message, hint
     hint = "hive needs nix 2.8 or newer, with flakes"
     if _numbers(version) < NIX_AT_LEAST:
         return Verdict.MISSING, f"{version} is too old", hint
@@ -199,6 +205,7 @@ LOOKS: Final[Mapping[str, Look]] = {
     "backend": _backend,
     "git": _git,
     "nix": _nix,
+    **building.LOOKS,
     "nixos-container": _nixos_container,
     "systemd": _systemd,
     "kernel": _kernel,

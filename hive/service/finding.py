@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from hive.adapters import idmap, machine
+from hive.adapters import idmap, machine, sandbox
 from hive.adapters.idmap import IdMapping
 from hive.adapters.machine import Disk
 from hive.adapters.nix import Nix
+from hive.adapters.nixconfig import NixConfig
 from hive.adapters.shell import Shell
 from hive.domain.names import NodeName
 from hive.queue import broker
@@ -55,6 +56,18 @@ class Subject:
     database: Database
     migrates_itself: bool
     redis_url: str | None
+    config: Callable[[], NixConfig]
+    """Of the nix that builds here."""
+    has_daemon: bool
+    base_flake: str | None
+    has_ssh_command: bool
+    """`GIT_SSH_COMMAND` is set."""
+    ssh_keys: Callable[[], list[Path]]
+    nix_off_the_path: Callable[[], Path | None]
+    refuses: Callable[[str], str | None]
+    """What is in the way of a binary cache."""
+    sandbox_refusal: Callable[[], str | None] = sandbox.refusal
+    emulates: Callable[[str], bool] = machine.emulates
     idmapped: Callable[[Path], IdMapping] = idmap.idmapped
     disk: Callable[[Path], Disk] = machine.disk
     can_write: Callable[[Path], bool] = machine.can_write

@@ -18,6 +18,7 @@ HEAVY = (
 LOADED = f"print('loaded:', *[name for name in {HEAVY} if name in sys.modules])"
 IMPORT = f"import sys, cli.app; {LOADED}"
 CLIENT = f"import sys, hive.client; {LOADED}"
+HARNESS = f"import sys, hive.harness.run; {LOADED}"
 HELP = f"""
 import os
 import sys
@@ -31,7 +32,9 @@ except SystemExit as done:
 """
 
 
-@pytest.mark.parametrize("program", [IMPORT, HELP, CLIENT], ids=["import", "help", "client"])
+@pytest.mark.parametrize(
+    "program", [IMPORT, HELP, CLIENT, HARNESS], ids=["import", "help", "client", "harness"]
+)
 def test_starting_up_loads_nothing_heavy(program: str) -> None:
     ran = LocalShell(os.environ).run(sys.executable, "-c", program, cwd=ROOT)
     assert ran.out.splitlines()[-1] == "loaded:"

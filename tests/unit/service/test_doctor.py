@@ -11,6 +11,7 @@ import pytest
 from hive.adapters.idmap import IdMapping, Refuses, Untried, Works
 from hive.adapters.machine import Disk
 from hive.adapters.nix import FEATURES, Nix
+from hive.adapters.nixconfig import NixConfig
 from hive.domain.names import NodeName
 from hive.errors import CommandTimedOut, Transient
 from hive.service.doctor import findings
@@ -23,9 +24,21 @@ NIX = f"nix {FEATURES[0]} '{FEATURES[1]}'"
 STATE, RUN = Path("/fake/state"), Path("/fake/run")
 SIM = frozenset({"nix", "containers"})
 NAMES = (
-    "backend", "git", "nix", "nixos-container", "systemd", "kernel", "idmap-state", "idmap-run",
+    "backend", "git", "nix", "substituters", "sandbox", "platforms", "builders", "base-flake",
+    "collector", "nixos-container", "systemd", "kernel", "idmap-state", "idmap-run",
     "disk-store", "disk-state", "inotify", "database", "redis",
 )  # fmt: skip
+
+CONFIG = NixConfig(
+    system="x86_64-linux",
+    extra_platforms=("i686-linux", "x86_64-v3-linux", "aarch64-linux"),
+    sandbox=True,
+    sandbox_fallback=False,
+    substituters=("https://cache.example", "file:///cache"),
+    builders="ssh://big x86_64-linux",
+    min_free=20 << 30,
+    max_free=50 << 30,
+)
 
 
 def a_shell() -> FakeShell:
@@ -36,6 +49,7 @@ def a_shell() -> FakeShell:
         .on(f"{NIX} --version", out="nix (Nix) 2.18.1\n")
         .on(f"{NIX} flake --help", out="Name\n")
         .on("nixos-container list")
+        .on("ssh -V")
         .on("systemctl show -p Version", out="Version=252\n")
     )
 
@@ -55,6 +69,15 @@ def a_subject(shell: FakeShell | None = None) -> Subject:
         database=open_database("sqlite:////fake/state/hive.sqlite"),
         migrates_itself=True,
         redis_url="redis://redis",
+        config=lambda: CONFIG,
+        has_daemon=False,
+        base_flake="git+ssh://git@forge/base",
+        has_ssh_command=False,
+        ssh_keys=list,
+        nix_off_the_path=lambda: None,
+        refuses=lambda _: None,
+        sandbox_refusal=lambda: None,
+        emulates=lambda _: True,
         idmapped=lambda _: Works(),
         disk=lambda _: Disk(40, 1 << 34),
         can_write=lambda _: True,
@@ -113,6 +136,13 @@ def test_a_program_that_is_not_there_is_missing_and_has_a_hint(program: str, nam
     assert one.verdict is Verdict.MISSING
     assert program in one.message
     assert one.hint
+
+
+def test_a_nix_that_is_only_not_on_the_path_is_told_where_it_is() -> None:
+    at = Path("/nix/var/nix/profiles/default/bin")
+    subject = replace(a_subject(a_shell().without("nix")), nix_off_the_path=lambda: at)
+    one = found(subject, "nix")
+    assert (one.verdict, str(at) in one.hint) == (Verdict.MISSING, True)
 
 
 def test_an_old_git_is_missing() -> None:
