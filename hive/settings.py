@@ -7,7 +7,7 @@ import platform
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Self
@@ -60,7 +60,18 @@ SETTINGS: Final = (
         "`sqlite:///<state>/hive.sqlite`",
         "SQLite or PostgreSQL, as an SQLAlchemy URL.",
     ),
+    Setting(
+        "HIVE_DATABASE_URL_FILE",
+        "none",
+        "A file whose one line is the database's URL, in place of `HIVE_DATABASE_URL`: what others"
+        " must not read stays out of the environment.",
+    ),
     Setting("HIVE_REDIS_URL", "none", "The broker; without one, jobs are rung in process."),
+    Setting(
+        "HIVE_REDIS_URL_FILE",
+        "none",
+        "A file whose one line is the broker's URL, in place of `HIVE_REDIS_URL`.",
+    ),
     Setting(
         "HIVE_FAILURE_LIMIT",
         "5",
@@ -185,8 +196,8 @@ class Settings:
             node=given.text("HIVE_NODE") or _hostname(),
             state_dir=state,
             run_dir=given.path("HIVE_RUN_DIR", _HOST_RUN if as_root else state / "run"),
-            database_url=given.text("HIVE_DATABASE_URL") or _embedded(state),
-            redis_url=given.text("HIVE_REDIS_URL"),
+            database_url=given.secret("HIVE_DATABASE_URL") or _embedded(state),
+            redis_url=given.secret("HIVE_REDIS_URL"),
             failure_limit=given.number("HIVE_FAILURE_LIMIT", 5),
             log_limit=given.number("HIVE_LOG_LIMIT", 64) * 1_000_000,
             inbox_cap=given.number("HIVE_INBOX_CAP", 100_000),
@@ -265,6 +276,30 @@ class _Given:
         if value is None or isinstance(value, str):
             return value
         raise _bad(name, "must be a string")
+
+    def secret(self, name: str) -> str | None:
+        """Said as it is, or by a file that holds it: `NAME_FILE`. The environment's one wins."""
+        file = f"{name}_FILE"
+        for place in (replace(self, config={}), replace(self, env={})):
+            if place.text(name) and place.text(file):
+                raise _bad(file, f"and {name} are both set: one of them is enough")
+            if value := place.text(name) or place._read(file):
+                return value
+        return None
+
+    def _read(self, name: str) -> str | None:
+        """The one line of the file that `name` says. Of what is in it no error tells anything."""
+        if self.text(name) is None:
+            return None
+        path = self.path(name, Path())
+        try:
+            value = path.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            because = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise _bad(name, f"cannot be read: {path}: {because}") from None
+        if not value or len(value.splitlines()) > 1:
+            raise _bad(name, f"must name a file of one line, and {path} is not")
+        return value
 
     def _said(self, name: str) -> Any:  # noqa: ANN401 - what TOML can carry
         """None where nothing, or nothing but emptiness, is said."""

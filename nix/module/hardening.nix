@@ -19,7 +19,6 @@
   ProtectKernelModules = true;
   ProtectKernelTunables = true;
   LockPersonality = true;
-  MemoryDenyWriteExecute = true;
   NoNewPrivileges = true;
   RestrictNamespaces = true;
   RestrictRealtime = true;

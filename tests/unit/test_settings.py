@@ -122,7 +122,8 @@ def test_every_setting_can_stand_in_the_file(read: Read) -> None:
         "log_limit": "3", "inbox_cap": "5", "inbox_kept": "4", "builds": "3", "starts": "9",
         "approval": "apply", "build_first": "no",
     }  # fmt: skip
-    assert {setting.key for setting in SETTINGS} == given.keys()
+    # A file in place of a value has tests of its own: both at once are refused.
+    assert {one.key for one in SETTINGS if not one.key.endswith("_file")} == given.keys()
     settings = read(toml="\n".join(f'{key} = "{value}"' for key, value in given.items()))
     for key, value in given.items():
         found = getattr(settings, key)

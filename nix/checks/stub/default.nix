@@ -18,7 +18,6 @@ let
       _module.args.pkgs = pkgs;
       nix.enable = lib.mkDefault true;
       nix.package = lib.mkDefault pkgs.nix;
-      nixpkgs.hostPlatform = lib.mkDefault "x86_64-linux";
       networking.hostName = lib.mkOverride 1400 "nixos";
       systemd.package = lib.mkDefault pkgs.systemd;
       system.build.toplevel = {
