@@ -22,11 +22,10 @@ let
             command = "/srv/harness --loud";
           };
           environment.systemPackages = [ pkgs.nodejs ];
-          programs.git.config.user.name = lib.mkDefault "overridden";
         }
         # As meta renders it.
         {
-          programs.git.config.user.name = lib.mkForce "alice";
+          programs.git.config.user.name = "alice";
           systemd.services.hive-agent.environment.HIVE_LABEL = "alice";
           systemd.services.hive-agent.environment.HIVE_PORT = "8879";
           systemd.services.hive-agent.environment.HIVE_MODEL = "opus";

@@ -25,6 +25,7 @@ let
   ofTheStub = [
     ./flake.nix
     ./package.nix
+    ./whole.nix
   ];
   checks = builtins.concatMap (file: import file evaluator) (
     files ++ evaluator.lib.optionals evaluator.isStub ofTheStub

@@ -8,7 +8,7 @@ let
     outPath = ./stub/unstable.nix;
   };
   self = {
-    outPath = "/nix/store/00000000000000000000000000000000-source";
+    outPath = "${builtins.storeDir}/00000000000000000000000000000000-source";
   };
   flake = (import ../../flake.nix).outputs {
     inherit self;

@@ -19,11 +19,12 @@ let
       nix.enable = lib.mkDefault true;
       nix.package = lib.mkDefault pkgs.nix;
       networking.hostName = lib.mkOverride 1400 "nixos";
+      services.gitea-actions-runner.package = lib.mkDefault pkgs.forgejo-runner;
       systemd.package = lib.mkDefault pkgs.systemd;
       system.build.toplevel = {
         type = "derivation";
         name = "nixos-system-${config.networking.hostName}";
-        outPath = "/nix/store/00000000000000000000000000000000-nixos-system";
+        outPath = "${builtins.storeDir}/00000000000000000000000000000000-nixos-system";
       };
     };
 in

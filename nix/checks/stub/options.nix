@@ -15,6 +15,8 @@ let
       { default = [ ]; }
     else if lib.hasPrefix "attribute set of" type.description then
       { default = { }; }
+    else if lib.hasPrefix "null or" type.description then
+      { default = null; }
     else if type.description == "boolean" then
       { default = false; }
     else if lib.elem type.description [ "string" "lines" "strings concatenated with \"\\n\"" ] then

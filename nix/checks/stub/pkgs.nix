@@ -4,7 +4,7 @@
 let
   inherit (builtins) functionArgs intersectAttrs listToAttrs;
 
-  place = name: "/nix/store/00000000000000000000000000000000-${name}";
+  place = name: "${builtins.storeDir}/00000000000000000000000000000000-${name}";
   package = name: {
     type = "derivation";
     inherit name;

@@ -11,7 +11,7 @@ if allows "claude-code" then
       type = "derivation";
       name = "claude-code";
       pname = "claude-code";
-      outPath = "/nix/store/00000000000000000000000000000000-claude-code-unstable";
+      outPath = "${builtins.storeDir}/00000000000000000000000000000000-claude-code-unstable";
     };
   }
 else
