@@ -12,12 +12,13 @@ import os
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from docs import options
 from hive.adapters.shell import LocalShell
 from tests.house.tree import files
+from tests.integration.nix_breaks import BREAKS
 from tests.nix_tree import CHECKS, ROOT, checked, evaluated
 
 Nix = dict[str, str]
@@ -73,93 +74,6 @@ def test_it_is_so_in_a_real_nixpkgs(real_nix: Nix) -> None:
     assert evaluated(env, CHECKS, "-A", "failed", "--arg", "lib", "<nixpkgs/lib>") == []
 
 
-# What is broken, where, and which check sees it.
-BREAKS = [
-    ("module/unit.nix", '"yes"', '"no"', "what containers have bound outlives each unit"),
-    ("module/unit.nix", '"mixed"', '"process"', "a daemon says when it is ready, is ended alone, and"),
-    ("module/unit.nix", "      pkgs.e2fsprogs\n", "", "programs come from the store, and none from"),
-    (
-        "module/unit.nix",
-        "      pkgs.git\n",
-        '      pkgs.git\n      "/run/current-system/sw"\n',
-        "programs come from the store, and none from",
-    ),
-    ("module/unit.nix", '"%d/${name}"', "name", "a secret comes to each unit as a credential"),
-    ("module/unit.nix", '"daemon"', '"auto"', "builds are the daemon's, and nix has a home"),
-    ("module/unit.nix", "++ servers", "", "units come after the servers that they need"),
-    (
-        "module/unit.nix",
-        'after = [ "hyperhive-migrate.service" ]',
-        "after = [ ]",
-        "the schema is there before anything else",
-    ),
-    ("module/unit.nix", 'partOf = [ "hyperhive.target" ]', "partOf = [ ]", "the target has all that"),
-    ("module/unit.nix", "restartTriggers = [", "restartTriggers = [ ] ++ lib.optionals false [", "a change of"),
-    (
-        "module/unit.nix",
-        "serviceConfig = import ./hardening.nix //",
-        'serviceConfig = removeAttrs (import ./hardening.nix) [ "ProtectClock" ] //',
-        "every unit is hardened alike",
-    ),
-    ("module/workers.nix", "drain + 30", "drain", "workers are as many, and as patient, as asked for"),
-    ("module/workers.nix", "range 1 count", "range 1 1", "workers are as many, and as patient"),
-    ("module/maintenance.nix", "TimeoutStopSec", "WatchdogSec", "only who says each second that it is"),
-    ("module/maintenance.nix", " maintenance\"", " up\"", "each unit runs the words that it is there for"),
-    ("module/migrate.nix", "db upgrade", "db check", "each unit runs the words that it is there for"),
-    ("module/sweep.nix", '"15s"', '"1h"', "a sweep comes at boot, and every five minutes"),
-    ("module/settings.nix", "inherit (cfg) node;", "", "units and operators read the same settings"),
-    ("module/settings.nix", "cfg.database.urlFile", "null", "an operator's hive reads the same file"),
-    ("module/settings.nix", "cfg.redis.url;", "null;", "a URL without a password is a setting"),
-    ("module/host.nix", "cfg.adminUsers", "[ ]", "operators are who was named, and have hive at hand"),
-    ("module/host.nix", "lib.optional cfg.api.openFirewall port", "[ 7000 ]", "nothing is open until"),
-    ("module/host.nix", "lib.mkForce cfg.", 'lib.mkForce "1min"; #', "a container has ten minutes"),
-    ("module/host.nix", "mkOverride 900", "mkForce", "there are containers, and inotify instances"),
-    ("module/host.nix", "d /etc/nixos", "d /srv/nixos", "what a unit may write to is there before it"),
-    ("module/api.nix", "--listen ", "", "the API answers where it was told to"),
-    ("module/databases.nix", "unixSocketPerm = 600", "unixSocketPerm = 666", "Redis listens on no port"),
-    ("module/databases.nix", "root hive\"", "root root\"", "PostgreSQL knows root as hive, who owns"),
-    ("module/databases.nix", "host=/run/", "host=/srv/", "servers of the host's own are reached over"),
-    ("module/assertions.nix", "[^:]+://[^/@]*:", "x", "refused: a password of the database in the store"),
-    ("module/assertions.nix", "builtins.storeDir}/", "builtins.storeDir}x", "refused: a secret that lies"),
-    ("module/assertions.nix", "<= 1", "<= 2", "refused: two places for one Redis"),
-    ("module/assertions.nix", "cfg.baseFlake != null", "true", "refused: no base"),
-    ("module/assertions.nix", "= config.nix.enable", "= true", "refused: no nix daemon"),
-    ("module/assertions.nix", '"22.05"', '"20.05"', "refused: old places of containers"),
-    ("module/assertions.nix", "-> cfg.api.listen != null", "-> true", "refused: a firewall opened for"),
-    ("module/assertions.nix", ":[0-9]+\"", ".*\"", "refused: an address without a port"),
-    ("module/assertions.nix", "cfg.database\n", "cfg.redis\n", "refused: two places for one database"),
-    ("hive-ci.nix", "assertion = !forge.enable", "assertion = true", "refused: a forge, in this version"),
-    ("hive-ci.nix", "assertion = !ci.enable", "assertion = true", "refused: a runner without a forge"),
-    ("hive-ci.nix", "ephemeral = false", "ephemeral = true", "the runner keeps its credentials"),
-    ("hive-ci.nix", "privateNetwork = false", "privateNetwork = true", "the runner keeps its credentials"),
-    ("hive-ci.nix", "isReadOnly = true", "isReadOnly = false", "of the host it sees one token, to read"),
-    ("hive-ci.nix", "sandbox-fallback = true", "sandbox-fallback = false", "it builds without a sandbox"),
-    ("hive-ci.nix", "capacity = ci.concurrency", "capacity = 1", "it registers under its name"),
-    ("hive-ci.nix", "before = [", "before = [ ] ++ lib.optionals false [", "the token is there before"),
-    ("agent-base/harness.nix", "_: lib.mkDefault", "_: value: value", "!has conflicting definitions"),
-    ("agent-base/harness.nix", "_: lib.mkDefault", "_: lib.mkForce", "an operator's word wins over agent"),
-    ("agent-base/harness.nix", '"/state";', '"/srv";', "a base is nobody yet, and knows its places"),
-    ("agent-base/harness.nix", '        "/run/current-system/sw"\n', "", "what an agent adds to its system"),
-    ("agent-base/harness.nix", '"/root/.claude"', '"/root"', "the harness starts where the binds are"),
-    ("agent-base/harness.nix", "cfg.command", '"true"', "the harness is hive's own, or what agent.nix"),
-    ("agent-base/options.nix", "hive\"} harness", "hive\"} mcp", "the harness is hive's own, or what"),
-    ("agent-base/manager.nix", '      "/meta"\n', "", "the manager has the folders of the others besides"),
-    ("agent-base/container.nix", "isContainer = true", "isContainer = false", "it is a container, by the"),
-    ("agent-base/container.nix", "firewall.enable = false", "firewall.enable = true", "it leaves the"),
-    ("agent-base/git.nix", 'name = lib.mkDefault "nobody"', 'name = "nobody"', "!conflicting definitions"),
-    ("agent-base/git.nix", "enable = true", "enable = false", "git commits as whom meta names"),
-    ("agent-base/claude-code.nix", '== "claude-code"', '!= ""', "!another-unfree-package"),
-    ("agent-base/claude-code.nix", '== "claude-code"', '== "steam"', "!claude-code is unfree"),
-    ("agent-base/container.nix", "networking.hostName", "networking.hostname", "!`networking.hostname' does"),
-    ("module/maintenance.nix", "description =", "descriptions =", "!descriptions' does not exist"),
-    ("package.nix", "    nixos-container\n", "", "hive has its own git, nix, nixos-container and systemd"),
-    ("package.nix", "HYPERHIVE_GIT ${lib.getExe git}", "HYPERHIVE_GIT git", "git is named by its absolute"),
-    ("package.nix", "--require-hashes ", "", "what is installed is what the lock names"),
-    ("outputs.nix", "path:${self.outPath}", "path:.", "one line enables hive: its base is the flake"),
-    ("outputs.nix", "inherit system;\n", 'system = "i686-linux";\n', "a base can be had for another system"),
-]  # fmt: skip
-
-
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
     """The nix files, and what they name, to be broken."""
@@ -176,7 +90,10 @@ def copied(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(("file", "old", "new", "seen"), BREAKS, ids=lambda word: str(word)[:40])
+EACH = [(file, *one) for file, breaks in BREAKS.items() for one in breaks]
+
+
+@pytest.mark.parametrize(("file", "old", "new", "seen"), EACH, ids=lambda word: word[:40])
 def test_what_is_broken_is_seen(
     real_nix: Nix, copied: Path, file: str, old: str, new: str, seen: str
 ) -> None:
@@ -198,7 +115,7 @@ def test_what_is_broken_is_seen(
 
 MODULES = [
     ("boot.isNspawnContainers = true;", "The option `boot.isNspawnContainers' does not exist"),
-    ("systemd.services.a.serviceconfig = { };", "`systemd.services.a.serviceconfig' does not exist"),
+    ("systemd.services.a.serviceconfig = { };", "`systemd.services.a.serviceconfig' does not"),
     ("services.hyperhive.enable = 1;", "is not of type `boolean'"),
     ("services.hyperhive.workers.count = 0;", "is not of type `positive integer'"),
     ("services.hyperhive.node = \"a b\";", "is not of type `string matching"),
@@ -265,12 +182,35 @@ def test_the_wheels_are_those_of_the_lock() -> None:
 
 
 def test_docs_have_every_option(real_nix: Nix) -> None:
-    """Each row of docs/nixos.md is what the modules say, and each option has one."""
-    text = (ROOT / "docs" / "nixos.md").read_text()
-    found = [line for line in text.splitlines() if line.startswith("| `services.")]
-    assert found == [row(option) for option in checked(real_nix, "options")]
+    text = options.PAGE.read_text()
+    assert text == options.rewritten(text, checked(real_nix, "options")), options.__doc__
 
 
-def row(option: dict[str, Any]) -> str:
-    cells = (f"`{option['name']}`", option["type"], f"`{option['default']}`", option["description"])
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+def test_every_check_is_seen_to_fail(real_nix: Nix) -> None:
+    """By `test_what_is_broken_is_seen`, of which each names one."""
+    names = {result["name"] for result in checked(real_nix, "results")}
+    # These end in words of nix's: the breaks with a `!`.
+    aloud = "nothing is said that nobody knows: "
+    begins = (aloud, *(seen for *_, seen in EACH))
+    assert [name for name in sorted(names) if not name.startswith(begins)] == []
+
+
+@pytest.mark.parametrize("unit", ["api", "maintenance", "migrate", "sweep", "worker@"])
+def test_docs_have_the_figure_of_how_each_unit_is_shut_in(
+    real_nix: Nix, tmp_path: Path, unit: str
+) -> None:
+    shell = LocalShell(os.environ)
+    if not shutil.which("systemd-analyze"):
+        pytest.skip("no systemd-analyze on this machine")
+    version = shell.run("systemd-analyze", "--version").out.split()[1]
+    if version != "252":
+        pytest.skip(f"the figure in the docs is of systemd 252, and this one is {version}")
+    service = checked(real_nix, "units")[f"hyperhive-{unit}"]
+    # An instance: of a template nothing can be said.
+    file = tmp_path / f"hyperhive-{unit.replace('@', '@1')}.service"
+    file.write_text("[Service]\n" + re.sub(r"ExecStart=\S+", "ExecStart=/bin/true", service))
+    asked = ("systemd-analyze", "security", "--offline=yes", "--no-pager", file)
+    figure = re.search(r"exposure level for \S+: ([0-9.]+)", shell.run(*asked).out)
+    assert figure
+    docs = (ROOT / "docs" / "nixos.md").read_text()
+    assert f"gives each of them **{figure[1]}**" in docs

@@ -50,7 +50,7 @@ def test_a_file_says_a_url_in_its_one_line(
 def test_what_the_environment_says_wins_in_either_form(
     read: Read, a_file: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """A unit has its credential; the file below is for who types `hive`, and may be out of reach."""
+    """A unit has its credential; the file is for who types `hive`, and may be out of reach."""
     credential = {"HIVE_DATABASE_URL_FILE": str(a_file(DATABASE))}
     assert read(credential, 'database_url = "sqlite:////other"').database_url == DATABASE
     gone = f'database_url_file = "{tmp_path / "gone"}"'
