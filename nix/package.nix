@@ -78,8 +78,10 @@ stdenv.mkDerivation {
     runHook postInstall
   '';
 
-  # Asked of the program itself, once its wheels have been patched.
+  # The hook would come after this phase, and the program is asked in it for its completions.
+  dontAutoPatchelf = true;
   postFixup = ''
+    autoPatchelf -- $out
     for shell in bash zsh fish; do
       _HIVE_COMPLETE=source_$shell $out/bin/hive > hive.$shell
       test -s hive.$shell

@@ -36,7 +36,7 @@ in
     command = mkOption {
       type = types.str;
       default = "${lib.getExe' cfg.package "hive"} harness";
-      defaultText = lib.literalExpression "hive harness";
+      defaultText = lib.literalExpression "\${package}/bin/hive harness";
       description = "What the service `hive-agent` runs. It answers on `HIVE_PORT`.";
     };
   };

@@ -38,7 +38,7 @@ in
     };
 
     node = mkOption {
-      type = types.strMatching "[a-zA-Z0-9]([a-zA-Z0-9._-]{0,61}[a-zA-Z0-9])?";
+      type = types.strMatching "[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}";
       default = config.networking.hostName;
       defaultText = lib.literalExpression "config.networking.hostName";
       description = "This host's name in a fleet: `HIVE_NODE`.";

@@ -42,7 +42,7 @@ BREAKS: Final[Mapping[str, tuple[Break, ...]]] = {
     "module/maintenance.nix": (
         (
             "systemd.services.hyperhive-maintenance =",
-            'systemd.services.hyperhive-more.script = ""; systemd.services.hyperhive-maintenance =',
+            'systemd.services.hyperhive.script = ""; systemd.services.hyperhive-maintenance =',
             "a host has these units, and no other of hive's",
         ),
         ("TimeoutStopSec", "WatchdogSec", "only who says each second that it is"),

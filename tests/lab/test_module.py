@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.lab.conftest import CLOCK, ENVIRONMENT, HIVE, OFTEN, WITHIN, Lab, wait_until
+from hive.adapters.clock import wait_until
+from tests.lab.conftest import CLOCK, ENVIRONMENT, HIVE, OFTEN, WITHIN, Lab
 from tests.nix_tree import ROOT, checked
 
 UNITS = "/run/systemd/system"
