@@ -38,7 +38,7 @@ in
   lib = { inherit basesFor; };
 
   devShells = each (pkgs: { default = import ./shell.nix { inherit pkgs; }; });
-  formatter = each (pkgs: pkgs.nixfmt-rfc-style);
+  formatter = each (pkgs: pkgs.nixfmt);
 
   checks = each (pkgs: {
     package = self.packages.${pkgs.stdenv.hostPlatform.system}.default;
@@ -46,7 +46,8 @@ in
       inherit pkgs;
       nixpkgs = nixpkgs.outPath;
     };
-    formatted = pkgs.runCommand "hive-formatted" { nativeBuildInputs = [ pkgs.nixfmt-rfc-style ]; } ''
+    formatted = pkgs.runCommand "hive-formatted" { } ''
+      export PATH=$PATH:${pkgs.nixfmt}/bin
       find ${./.} ${../flake.nix} -name '*.nix' -exec nixfmt --check {} +
       touch $out
     '';

@@ -1,5 +1,5 @@
-# hive, from the locked dependencies: the wheels of requirements.lock, whose hashes pip checks, in an
-# environment of their own.
+# hive, from the locked dependencies: the wheels of requirements.lock, whose hashes pip checks, in
+# an environment of their own.
 {
   lib,
   stdenv,
@@ -64,7 +64,10 @@ stdenv.mkDerivation {
     runHook preBuild
     cp -r --no-preserve=mode,ownership ${wheels} wheels
     ${python.interpreter} -m venv $out/lib/hive
-    pip() { $out/lib/hive/bin/python -m pip --disable-pip-version-check install --no-index --no-cache-dir "$@"; }
+    pip() {
+      $out/lib/hive/bin/python -m pip --disable-pip-version-check install \
+        --no-index --no-cache-dir "$@"
+    }
     pip --find-links wheels --require-hashes -r requirements.lock
     pip --no-deps --no-build-isolation .
     runHook postBuild

@@ -8,7 +8,7 @@ pkgs.mkShell {
     pkgs.python313
     pkgs.git
     pkgs.nix
-    pkgs.nixfmt-rfc-style
+    pkgs.nixfmt
     # Tests start these themselves, and skip where they are missing.
     pkgs.redis
     pkgs.postgresql

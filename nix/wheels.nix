@@ -1,5 +1,5 @@
-# The wheels that requirements.lock names, for one Python, in one folder. pip checks the hash of each
-# against the lock; the hash of the whole folder is in wheels.json, which scripts/wheels writes.
+# The wheels that requirements.lock names, for one Python, in one folder. pip checks the hash of
+# each against the lock; the hash of the whole folder is in wheels.json, by scripts/wheels.
 {
   lib,
   stdenv,

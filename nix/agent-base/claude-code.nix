@@ -1,5 +1,5 @@
-# claude-code, from an unstable nixpkgs. It is unfree: that is allowed for this one package, there and
-# here, as neither an operator's nor the host's configuration reaches into a container's nixpkgs.
+# claude-code, from an unstable nixpkgs. It is unfree: that is allowed for this one package, there
+# and here, as no configuration of the host, or of its operator, reaches into a container's nixpkgs.
 { unstable }:
 { lib, ... }:
 let

@@ -12,7 +12,6 @@
     # The host's interfaces are the host's to configure, and its firewall is the only one.
     networking.useDHCP = false;
     networking.firewall.enable = false;
-    networking.useHostResolvConf = lib.mkDefault true;
     # The name that nspawn gives: the container's.
     networking.hostName = lib.mkDefault "";
 

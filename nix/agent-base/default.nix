@@ -1,5 +1,5 @@
-# The systems that meta extends: `agent-base`, and `manager`. Meta adds the agent's own module and one
-# of identity, by `extendModules`.
+# The systems that meta extends: `agent-base`, and `manager`. Meta adds the agent's own module and
+# one of identity, by `extendModules`.
 {
   nixosSystem,
   # A nixpkgs where claude-code is young enough: the stable one lags too far.

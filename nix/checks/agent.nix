@@ -44,6 +44,7 @@ let
   ];
   environment =
     config: lib.filterAttrs (name: _: lib.elem name ours) (harness config).environment;
+  before.stdenv.hostPlatform.system = "x86_64-linux";
   isUnfree = config: map (pname: config.nixpkgs.config.allowUnfreePredicate { inherit pname; });
 in
 [
@@ -173,8 +174,7 @@ in
         "claude-code"
         "steam"
       ];
-      overlaid = map (overlay: (overlay { } { stdenv.hostPlatform.system = "x86_64-linux"; }).claude-code.pname)
-        base.nixpkgs.overlays;
+      overlaid = map (overlay: (overlay { } before).claude-code.pname) base.nixpkgs.overlays;
     };
     wanted = {
       allowed = [

@@ -8,8 +8,8 @@ let
   fired =
     said:
     map (one: one.message) (
-      lib.filter (one: !one.assertion && lib.hasPrefix "services.hyperhive" one.message) (a-host said)
-      .assertions
+      lib.filter (one: !one.assertion && lib.hasPrefix "services.hyperhive" one.message)
+        (a-host said).assertions
     );
   refuses = about: said: begins: {
     name = "refused: ${about}";
@@ -56,7 +56,9 @@ in
     redis.url = "redis://cache";
     redis.urlFile = "/run/keys/redis";
   }) "services.hyperhive.redis: of url, urlFile and createLocally")
-  (refuses "no base" (hive { baseFlake = lib.mkForce null; }) "services.hyperhive.baseFlake is not set")
+  (refuses "no base" (hive { baseFlake = lib.mkForce null; })
+    "services.hyperhive.baseFlake is not set"
+  )
   (refuses "no nix daemon" { nix.enable = lib.mkForce false; } "services.hyperhive builds agents")
   (refuses "old places of containers" {
     system.stateVersion = lib.mkForce "21.11";
@@ -67,7 +69,9 @@ in
   (refuses "an address without a port" (hive { api.listen = "127.0.0.1"; })
     "services.hyperhive.api.listen must be"
   )
-  (refuses "a forge, in this version" (hive { forge.enable = true; }) "services.hyperhive.forge is not in")
+  (refuses "a forge, in this version" (hive { forge.enable = true; })
+    "services.hyperhive.forge is not in"
+  )
   {
     name = "refused: a runner without a forge, and in this version";
     found = fired (hive { ci.enable = true; });

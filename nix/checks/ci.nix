@@ -1,4 +1,4 @@
-# The runner's container, as it will be: nobody can enable it yet, but what it says can be looked at.
+# The runner's container, as it will be: nobody can enable it yet, but what it says is there.
 evaluator:
 let
   inherit (evaluator) lib;

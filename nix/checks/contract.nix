@@ -30,7 +30,9 @@ let
         {
           environment.variables.GREETING = flakeInputs.greeting or null;
           # One of the tests' bases has no `lib`.
-          systemd.services.hive-agent.environment.HIVE_MODEL = (lib.mkDefault or (model: model)) "sonnet";
+          systemd.services.hive-agent.environment.HIVE_MODEL =
+            (lib.mkDefault or (model: model))
+              "sonnet";
         }
       )
     ];

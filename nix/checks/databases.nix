@@ -15,6 +15,7 @@ let
       redis.urlFile = "/run/keys/hive-redis";
     };
   };
+  inherit (near.services) postgresql;
   near = a-host {
     services.hyperhive = {
       database.createLocally = true;
@@ -88,10 +89,10 @@ in
   {
     name = "PostgreSQL knows root as hive, who owns the database";
     found = {
-      inherit (near.services.postgresql) enable ensureDatabases;
-      users = map (user: { inherit (user) name ensureDBOwnership; }) near.services.postgresql.ensureUsers;
-      map = lib.hasPrefix "hyperhive root hive" near.services.postgresql.identMap;
-      rule = lib.hasPrefix "local hive hive peer map=hyperhive" near.services.postgresql.authentication;
+      inherit (postgresql) enable ensureDatabases;
+      users = map (user: { inherit (user) name ensureDBOwnership; }) postgresql.ensureUsers;
+      map = lib.hasPrefix "hyperhive root hive" postgresql.identMap;
+      rule = lib.hasPrefix "local hive hive peer map=hyperhive" postgresql.authentication;
     };
     wanted = {
       enable = true;

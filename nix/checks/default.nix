@@ -12,7 +12,10 @@
 }:
 let
   evaluator =
-    if nixpkgs == null then import ./stub { inherit lib; } else import ./real.nix { inherit nixpkgs; };
+    if nixpkgs == null then
+      import ./stub { inherit lib; }
+    else
+      import ./real.nix { inherit nixpkgs; };
 
   files = [
     ./host.nix
@@ -35,7 +38,10 @@ in
   inherit evaluator;
 
   # In words, so that the rest of a run does not depend on what one of them finds.
-  results = map (check: { inherit (check) name; holds = check.found == check.wanted; }) checks;
+  results = map (check: {
+    inherit (check) name;
+    holds = check.found == check.wanted;
+  }) checks;
 
   failed = builtins.filter (check: check.found != check.wanted) checks;
 
@@ -46,7 +52,10 @@ in
   };
 
   options = import ./documented.nix evaluator;
-  units = import ./units.nix evaluator;
+  units = import ./units.nix evaluator { };
+  unitsWithSecret = import ./units.nix evaluator {
+    services.hyperhive.database.urlFile = "/srv/hive-database";
+  };
 
   # What a nixpkgs lacks of the list that the stub is made from.
   missing = import ./missing.nix evaluator;

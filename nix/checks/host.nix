@@ -25,6 +25,7 @@ let
   };
   off = a-host { services.hyperhive.enable = lib.mkForce false; };
 
+  hardening = import ../module/hardening.nix;
   ours = names: lib.filter (lib.hasPrefix "hyperhive") (lib.attrNames names);
   daemons = [
     "hyperhive-api"
@@ -71,9 +72,10 @@ in
     ];
   }
   {
-    name = "the schema is there before anything else";
+    name = "the schema comes before anything else";
     found = each (daemons ++ [ "hyperhive-sweep" ]) (
-      unit: lib.elem "hyperhive-migrate.service" unit.requires && lib.elem "hyperhive-migrate.service" unit.after
+      unit:
+      lib.elem "hyperhive-migrate.service" unit.wants && lib.elem "hyperhive-migrate.service" unit.after
     );
     wanted = every (daemons ++ [ "hyperhive-sweep" ]) true;
   }
@@ -299,7 +301,7 @@ in
   {
     name = "every unit is hardened alike";
     found = each all (
-      { serviceConfig, ... }: lib.all (key: serviceConfig ? ${key}) (lib.attrNames (import ../module/hardening.nix))
+      { serviceConfig, ... }: lib.all (key: serviceConfig ? ${key}) (lib.attrNames hardening)
     );
     wanted = every all true;
   }

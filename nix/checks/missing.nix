@@ -2,16 +2,22 @@
 evaluator:
 let
   inherit (evaluator) lib pkgs used;
-  options = (evaluator.nixosSystem { modules = [ { nixpkgs.hostPlatform = "x86_64-linux"; } ]; }).options;
+  inherit (evaluator.nixosSystem { modules = [ { nixpkgs.hostPlatform = "x86_64-linux"; } ]; })
+    options
+    ;
 
   has =
     found: path:
+    let
+      first = lib.head path;
+      rest = builtins.tail path;
+    in
     if path == [ ] then
       true
     else if lib.isOption found then
-      has (found.type.getSubOptions [ ]) (if lib.head path == "<name>" then builtins.tail path else path)
+      has (found.type.getSubOptions [ ]) (lib.filter (word: word != "<name>") [ first ] ++ rest)
     else
-      found ? ${lib.head path} && has found.${lib.head path} (builtins.tail path);
+      found ? ${first} && has found.${first} rest;
   path = name: lib.filter lib.isString (builtins.split "\\." name);
 in
 {

@@ -3,7 +3,8 @@ evaluator:
 let
   inherit (evaluator) lib pkgs;
   hive = pkgs.callPackage ../package.nix { };
-  has = text: pattern: lib.match ".*${pattern}.*" (builtins.replaceStrings [ "\n" ] [ " " ] text) != null;
+  line = builtins.replaceStrings [ "\n" ] [ " " ];
+  has = text: pattern: lib.match ".*${pattern}.*" (line text) != null;
 in
 [
   {

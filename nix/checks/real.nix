@@ -10,6 +10,7 @@ in
     config.allowUnfreePredicate = package: lib.getName package == "claude-code";
   };
   used = import ./used.nix { inherit (lib) types; };
-  nixosSystem = given: import (nixpkgs + "/nixos/lib/eval-config.nix") ({ system = null; } // given);
+  nixosSystem =
+    given: import (nixpkgs + "/nixos/lib/eval-config.nix") ({ system = null; } // given);
   isStub = false;
 }

@@ -1,14 +1,26 @@
 # All of nixpkgs that this project's modules use: options of NixOS, packages. The stub knows these
-# and refuses every other; `nix eval -f nix/checks verified --arg nixpkgs '<nixpkgs>'` says whether a
-# nixpkgs has them all.
+# and refuses every other. What a nixpkgs lacks of it is said by
+#
+#   nix-instantiate --eval --strict nix/checks -A missing --arg nixpkgs '<nixpkgs>'
 { types }:
+let
+  # What systemd reads behind an equals sign; a list is the same key several times.
+  words =
+    with types;
+    oneOf [
+      bool
+      int
+      str
+      (listOf str)
+    ];
+in
 {
   # `<name>` stands for any name: what is before it is a set of submodules.
   options = with types; {
     "assertions" = listOf raw;
     "boot.enableContainers" = bool;
     "boot.isNspawnContainer" = bool;
-    "boot.kernel.sysctl" = attrsOf (nullOr (oneOf [ bool str int ]));
+    "boot.kernel.sysctl" = attrsOf (nullOr (either bool (either str int)));
     "containers.<name>.autoStart" = bool;
     "containers.<name>.bindMounts.<name>.hostPath" = nullOr str;
     "containers.<name>.bindMounts.<name>.isReadOnly" = bool;
@@ -22,7 +34,6 @@
     "networking.firewall.enable" = bool;
     "networking.hostName" = str;
     "networking.useDHCP" = bool;
-    "networking.useHostResolvConf" = bool;
     "nix.enable" = bool;
     "nix.package" = package;
     "nix.settings" = attrsOf anything;
@@ -56,22 +67,22 @@
     "systemd.services.<name>.after" = listOf str;
     "systemd.services.<name>.before" = listOf str;
     "systemd.services.<name>.description" = str;
-    "systemd.services.<name>.environment" = attrsOf (nullOr (oneOf [ str path package ]));
+    "systemd.services.<name>.environment" = attrsOf (nullOr (either str package));
     "systemd.services.<name>.partOf" = listOf str;
     "systemd.services.<name>.path" = listOf (either package str);
     "systemd.services.<name>.requiredBy" = listOf str;
     "systemd.services.<name>.requires" = listOf str;
     "systemd.services.<name>.restartTriggers" = listOf raw;
     "systemd.services.<name>.script" = lines;
-    "systemd.services.<name>.serviceConfig" = attrsOf (oneOf [ bool int str path package (listOf str) ]);
-    "systemd.services.<name>.unitConfig" = attrsOf (oneOf [ bool int str (listOf str) ]);
+    "systemd.services.<name>.serviceConfig" = attrsOf words;
+    "systemd.services.<name>.unitConfig" = attrsOf words;
     "systemd.services.<name>.wantedBy" = listOf str;
     "systemd.services.<name>.wants" = listOf str;
     "systemd.targets.<name>.description" = str;
     "systemd.targets.<name>.wantedBy" = listOf str;
     "systemd.targets.<name>.wants" = listOf str;
     "systemd.timers.<name>.description" = str;
-    "systemd.timers.<name>.timerConfig" = attrsOf (oneOf [ bool int str (listOf str) ]);
+    "systemd.timers.<name>.timerConfig" = attrsOf words;
     "systemd.timers.<name>.wantedBy" = listOf str;
     "systemd.tmpfiles.rules" = listOf str;
     "users.groups.<name>.members" = listOf str;

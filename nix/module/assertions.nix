@@ -6,6 +6,8 @@ let
   hasPassword = url: url != null && lib.match "[^:]+://[^/@]*:[^/@]*@.*" url != null;
   isOutside =
     file: file == null || lib.hasPrefix "/" file && !lib.hasPrefix "${builtins.storeDir}/" file;
+  # No blank, quote, dollar or percent: it becomes a word of ExecStart.
+  isAddress = said: said == null || lib.match "[][a-zA-Z0-9.:-]+:[0-9]+" said != null;
   atMostOne = values: lib.length (lib.filter (isSaid: isSaid) values) <= 1;
 
   place = name: where: [
@@ -51,8 +53,7 @@ in
           message = "services.hyperhive.api.openFirewall opens the port of api.listen, which is not set.";
         }
         {
-          # No blank, quote, dollar or percent: it becomes a word of ExecStart.
-          assertion = cfg.api.listen == null || lib.match "[][a-zA-Z0-9.:-]+:[0-9]+" cfg.api.listen != null;
+          assertion = isAddress cfg.api.listen;
           message = "services.hyperhive.api.listen must be HOST:PORT.";
         }
       ];

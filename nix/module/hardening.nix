@@ -1,5 +1,5 @@
-# What a service can bear that is root and runs nixos-container. docs/nixos.md says what is not here,
-# and why.
+# What a service can bear that is root and runs nixos-container. docs/nixos.md says what is not
+# here, and why.
 {
   # All of the file system is read, and these are written to.
   ProtectSystem = "strict";

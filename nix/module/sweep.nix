@@ -16,7 +16,7 @@ in
       unit.service
       {
         description = "hive: a look at every agent of this node";
-        requires = [ "hyperhive-migrate.service" ];
+        wants = [ "hyperhive-migrate.service" ];
         # With a worker there the job is left to it; without one this unit would run it.
         after = [
           "hyperhive-migrate.service"

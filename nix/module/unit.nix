@@ -67,9 +67,11 @@ in
   };
 
   # For those that stay: they say themselves when they are ready, and are begun again whatever ends
-  # them. Only hive gets the TERM (`mixed`), not the programs of its jobs.
+  # them. Only hive gets the TERM (`mixed`), not the programs of its jobs. They want the schema and
+  # do not require it: a database that comes up late fails the migration once, and who had required
+  # it would stay down. hive refuses an old schema by itself, and is begun again until it is there.
   daemon = {
-    requires = [ "hyperhive-migrate.service" ];
+    wants = [ "hyperhive-migrate.service" ];
     after = [ "hyperhive-migrate.service" ];
     unitConfig.StartLimitIntervalSec = 0;
     serviceConfig = {

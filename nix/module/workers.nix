@@ -8,6 +8,7 @@
 let
   cfg = config.services.hyperhive;
   inherit (cfg.workers) concurrency count drain;
+  words = "--concurrency ${toString concurrency} --drain ${toString drain}";
   unit = import ./unit.nix { inherit config lib pkgs; };
 in
 {
@@ -18,7 +19,7 @@ in
       {
         description = "hive: the jobs of this node, worker %i";
         serviceConfig = {
-          ExecStart = "${unit.program} worker --concurrency ${toString concurrency} --drain ${toString drain}";
+          ExecStart = "${unit.program} worker ${words}";
           # It says each second that it is well, as long as its heart has turned within ten.
           WatchdogSec = 60;
           # After the drain its programs have ten seconds to end, and its rows some to be written.

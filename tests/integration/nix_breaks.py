@@ -26,7 +26,7 @@ BREAKS: Final[Mapping[str, tuple[Break, ...]]] = {
         ('"%d/${name}"', "name", "a secret comes to each unit as a credential"),
         ('"daemon"', '"auto"', "builds are the daemon's, and nix has a home"),
         ("++ servers", "", "units come after the servers that they need"),
-        ('after = [ "hyperhive-migrate.service" ]', "after = [ ]", "the schema is there before an"),
+        ('after = [ "hyperhive-migrate.service" ]', "after = [ ]", "the schema comes before any"),
         ('partOf = [ "hyperhive.target" ]', "partOf = [ ]", "the target has all that"),
         ("restartTriggers = [", "restartTriggers = [ ] ++ lib.optionals false [", "a change of"),
         (

@@ -26,7 +26,7 @@ Nix = dict[str, str]
 NIX_PATH = os.environ.get("NIX_PATH", "")
 NIX_FILES = sorted(path for path in files() if path.suffix == ".nix")
 OURS = [path for path in NIX_FILES if path.is_relative_to(ROOT / "nix")] + [ROOT / "flake.nix"]
-LONGEST = 120
+LONGEST = 100
 
 
 def named(path: Path) -> str:
@@ -45,7 +45,8 @@ def test_a_nix_file_is_formatted(path: Path) -> None:
         LocalShell(os.environ).run(nixfmt, "--check", path)
     text = path.read_text()
     assert text.endswith("\n") and not text.endswith("\n\n")
-    assert [line for line in text.splitlines() if len(line) > LONGEST and '= "' not in line] == []
+    # A string is not broken, however long.
+    assert [line for line in text.splitlines() if len(line) > LONGEST and '"' not in line] == []
     assert not re.search(r"\t|[ ]+$|\n\n\n", text, re.MULTILINE)
     # Two blanks a level. Inside a text of several lines the indentation is that text's own.
     code = re.sub(r"''(?!\$).*?(?<!')''(?![$'\\])", "''''", text, flags=re.DOTALL)

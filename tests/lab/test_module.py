@@ -6,7 +6,7 @@ Their `[Service]` is the module's own, as nix evaluates it; of a NixOS only the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 
@@ -32,15 +32,25 @@ STAY = ("hyperhive-worker@1", "hyperhive-maintenance", "hyperhive-api")
 
 
 @pytest.fixture
-def served(lab: Lab, real_nix: dict[str, str]) -> Iterator[Lab]:
-    """A host whose hive runs as the module has it run."""
+def prepared(lab: Lab) -> Iterator[Lab]:
+    """A host with a nix daemon, and nothing left of our units when the test is over."""
     lab.script(DAEMON)
-    for name, service in checked(real_nix, "units").items():
-        lab.script(f"cat >{UNITS}/{name}.service", stdin=as_here(service))
-    lab.script("systemctl daemon-reload")
-    lab.script("systemctl start hyperhive-migrate " + " ".join(STAY))
     yield lab
     lab.script(ENDED)
+
+
+@pytest.fixture
+def served(prepared: Lab, real_nix: dict[str, str]) -> Lab:
+    """A host whose hive runs as the module has it run."""
+    install(prepared, checked(real_nix, "units"))
+    prepared.script("systemctl start hyperhive-migrate " + " ".join(STAY))
+    return prepared
+
+
+def install(lab: Lab, units: Mapping[str, str]) -> None:
+    for name, service in units.items():
+        lab.script(f"cat >{UNITS}/{name}.service", stdin=as_here(service))
+    lab.script("systemctl daemon-reload")
 
 
 def as_here(service: str) -> str:
@@ -99,3 +109,32 @@ def test_a_sweep_starts_what_a_reboot_left_down(served: Lab) -> None:
     lab.script("systemctl stop container@h-alice")
     lab.script("systemctl start hyperhive-sweep")
     assert wait_until(CLOCK, lambda: lab.state("alice") == "active", within=WITHIN, every=OFTEN)
+
+
+def has_tried(lab: Lab) -> bool:
+    asked = ("systemctl", "show", "--value", "-p", "NRestarts", "hyperhive-worker@1")
+    return int(lab.run(*asked).out) > 0
+
+
+def test_a_secret_reaches_a_unit_and_no_environment(
+    prepared: Lab, real_nix: dict[str, str]
+) -> None:
+    """The worker is there before the schema is, and before the secret: it comes up by itself."""
+    lab = prepared
+    install(lab, checked(real_nix, "unitsWithSecret"))
+    lab.script("systemctl start --no-block hyperhive-worker@1")
+    assert wait_until(CLOCK, lambda: has_tried(lab), within=WITHIN, every=OFTEN)
+    url = "sqlite:////var/lib/hyperhive/secret.sqlite\n"
+    lab.script("umask 077; cat >/srv/hive-database", stdin=url)
+    lab.script("systemctl start hyperhive-migrate")
+
+    def is_up() -> bool:
+        asked = ("systemctl", "is-active", "hyperhive-worker@1")
+        return lab.run(*asked, accept=(0, 3)).out.strip() == "active"
+
+    assert wait_until(CLOCK, is_up, within=WITHIN, every=OFTEN)
+    lab.script("test -s /var/lib/hyperhive/secret.sqlite")
+    pid = main_pid(lab, "hyperhive-worker@1")
+    environ = lab.script(f"tr '\\0' '\\n' </proc/{pid}/environ; tr '\\0' ' ' </proc/{pid}/cmdline")
+    assert "HIVE_DATABASE_URL_FILE=/run/credentials/hyperhive-worker@1.service/database-url" in environ
+    assert "secret.sqlite" not in environ

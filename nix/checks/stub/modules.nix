@@ -34,7 +34,7 @@ let
       [ value ];
 
   pieces = concatMap (
-    definition: map (value: { inherit (definition) file; inherit value; }) (pushedDown definition.value)
+    definition: map (value: definition // { inherit value; }) (pushedDown definition.value)
   );
 
   named =

@@ -26,8 +26,11 @@ let
     else
       [ definition ];
 
-  priority = definition: if kind definition.value == "override" then definition.value.priority else 100;
-  order = definition: if kind definition.value == "order" then definition.value.priority else 1000;
+  said =
+    name: default: { value, ... }:
+    if kind value == name then value.priority else default;
+  priority = said "override" 100;
+  order = said "order" 1000;
   bare =
     name: definition:
     if kind definition.value == name then
@@ -38,7 +41,8 @@ let
   strongest =
     definitions:
     let
-      best = foldl' (least: one: if priority one < least then priority one else least) 9999 definitions;
+      less = a: b: if a < b then a else b;
+      best = foldl' less 9999 (map priority definitions);
     in
     map (bare "override") (filter (one: priority one == best) definitions);
 
@@ -57,9 +61,12 @@ let
       name = concatStringsSep "." location;
     in
     if wrong != [ ] then
-      throw "A definition for option `${name}' is not of type `${option.type.description}'. In ${(head wrong).file}."
+      throw (
+        "A definition for option `${name}' is not of type `${option.type.description}'. "
+        + "In ${(head wrong).file}."
+      )
     else
-      lib.optional (left != [ ]) ((option.apply or (value: value)) (option.type.merge location left));
+      lib.optional (left != [ ]) (option.type.merge location left);
 in
 {
   inherit every;

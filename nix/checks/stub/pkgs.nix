@@ -52,7 +52,9 @@ let
     licenses.mit = "MIT";
     fileset = {
       unions = files: files;
-      toSource = { root, fileset }: if lib.all builtins.pathExists fileset then root else throw "missing";
+      toSource =
+        { root, fileset }:
+        if lib.all builtins.pathExists fileset then root else throw "a file of the package is missing";
     };
   };
 in

@@ -75,7 +75,8 @@ let
         one location definitions
     );
     enum =
-      allowed: type "one of ${concatStringsSep ", " (map toJSON allowed)}" (value: elem value allowed) one;
+      allowed:
+      type "one of ${concatStringsSep ", " (map toJSON allowed)}" (value: elem value allowed) one;
 
     nullOr =
       of:
@@ -112,7 +113,10 @@ let
         concatMap (
           definition:
           concatMap (
-            value: evaluated.every (location ++ [ "*" ]) { type = of; } [ (definition // { inherit value; }) ]
+            value:
+            evaluated.every (location ++ [ "*" ]) { type = of; } [
+              (definition // { inherit value; })
+            ]
           ) definition.value
         ) definitions
       );
@@ -166,7 +170,7 @@ let
           location: more:
           lib.evalModules {
             prefix = location;
-            modules = given ++ [ { _module.args.name = lib.mkOptionDefault (lib.last location); } ] ++ more;
+            modules = [ { _module.args.name = lib.last location; } ] ++ given ++ more;
           };
       in
       type "submodule" (value: isAttrs value || isFunction value || isPath value) (

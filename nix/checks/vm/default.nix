@@ -1,5 +1,5 @@
-# Virtual machines: a NixOS with the module, and agents that are real NixOS containers. They need KVM
-# and a nixpkgs, and have not been run yet.
+# Virtual machines: a NixOS with the module, and agents that are real NixOS containers. They need
+# KVM and a nixpkgs, and have not been run yet.
 {
   pkgs,
   self,

@@ -1,5 +1,5 @@
-# Containers do not start by themselves: after a reboot the sweep brings back what should run, with its
-# limits, and leaves stopped what was stopped. Not run yet.
+# Containers do not start by themselves: after a reboot the sweep brings back what should run, with
+# its limits, and leaves stopped what was stopped. Not run yet.
 {
   name = "hive-reboot";
   testScript = ''

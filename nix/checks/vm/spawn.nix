@@ -15,7 +15,8 @@
     assert outside != "0", "the container has no user namespace"
 
     # Its environment says who it is, and where its notes are.
-    environment = host.succeed("systemd-run -M h-alice --pipe --wait systemctl show -p Environment hive-agent")
+    inside = "systemd-run --machine h-alice --pipe --wait"
+    environment = host.succeed(f"{inside} systemctl show -p Environment hive-agent")
     for said in ("HIVE_LABEL=alice", "HIVE_PORT=8879", "HYPERHIVE_STATE_DIR=/state"):
         assert said in environment, environment
 
