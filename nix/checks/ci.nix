@@ -17,7 +17,7 @@ let
   container = host.containers.hive-ci;
   # NixOS evaluates what is inside; the stub hands the module out as it was written.
   inside =
-    if evaluator.isStub then
+    if builtins.isFunction container.config then
       (evaluator.nixosSystem { modules = [ container.config ]; }).config
     else
       container.config;

@@ -57,6 +57,16 @@ in
     services.hyperhive.database.urlFile = "/srv/hive-database";
   };
 
+  # What a server of the host's own is told, for a real one.
+  postgresql =
+    let
+      host = import ./a-host.nix evaluator { services.hyperhive.database.createLocally = true; };
+    in
+    {
+      inherit (host.services.postgresql) authentication identMap;
+      url = host.services.hyperhive.settings.database_url;
+    };
+
   # What a nixpkgs lacks of the list that the stub is made from.
   missing = import ./missing.nix evaluator;
 }

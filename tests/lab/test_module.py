@@ -79,7 +79,7 @@ def is_soon(lab: Lab, unit: str, state: str) -> bool:
     def is_so() -> bool:
         return shown(lab, unit, "ActiveState") == state
 
-    return wait_until(CLOCK, is_so, within=WITHIN, every=OFTEN)
+    return bool(wait_until(CLOCK, is_so, within=WITHIN, every=OFTEN))
 
 
 def is_soon_up(lab: Lab, unit: str) -> bool:
