@@ -8,7 +8,7 @@ let
   fired =
     said:
     map (one: one.message) (
-      lib.filter (one: !one.assertion && lib.hasPrefix "services.hyperhive" one.message)
+      lib.filter (one: lib.hasPrefix "services.hyperhive" one.message && !one.assertion)
         (a-host said).assertions
     );
   refuses = about: said: begins: {

@@ -8,6 +8,8 @@ let
   every = host: value: each host (_: value);
   toml = host: host.environment.etc."hyperhive/hive.toml".text;
 
+  lines = text: lib.filter lib.isString (builtins.split "\n" text);
+
   plain = a-host { };
   fleet = a-host {
     services.hyperhive = {
@@ -91,8 +93,9 @@ in
     found = {
       inherit (postgresql) enable ensureDatabases;
       users = map (user: { inherit (user) name ensureDBOwnership; }) postgresql.ensureUsers;
-      map = lib.hasPrefix "hyperhive root hive" postgresql.identMap;
-      rule = lib.hasPrefix "local hive hive peer map=hyperhive" postgresql.authentication;
+      # NixOS has lines of its own besides.
+      map = lib.elem "hyperhive root hive" (lines postgresql.identMap);
+      rule = lib.elem "local hive hive peer map=hyperhive" (lines postgresql.authentication);
     };
     wanted = {
       enable = true;
