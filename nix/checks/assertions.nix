@@ -42,6 +42,9 @@ in
   (refuses "a password of Redis in the store" (hive {
     redis.url = "redis://:secret@cache:6379";
   }) "services.hyperhive.redis.url has a password")
+  (refuses "a password among the settings" (hive {
+    settings.database_url = "postgresql://hive:secret@db/hive";
+  }) "services.hyperhive.settings has a URL")
   (refuses "a secret that lies in the store" (hive {
     database.urlFile = "${builtins.storeDir}/0000-secret";
   }) "services.hyperhive.database.urlFile must be")

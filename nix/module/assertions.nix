@@ -36,6 +36,10 @@ in
       ++ place "redis" cfg.redis
       ++ [
         {
+          assertion = !lib.any hasPassword (lib.attrValues cfg.settings);
+          message = "services.hyperhive.settings has a URL with a password, which everybody could read in the store.";
+        }
+        {
           assertion = config.nix.enable;
           message = "services.hyperhive builds agents through this host's nix daemon: nix.enable must be true.";
         }

@@ -89,6 +89,7 @@ BREAKS: Final[Mapping[str, tuple[Break, ...]]] = {
         ("builtins.storeDir}/", "builtins.storeDir}x", "refused: a secret that lies"),
         ("<= 1", "<= 2", "refused: two places for one Redis"),
         ("cfg.baseFlake != null", "true", "refused: no base"),
+        ("!lib.any hasPassword", "!lib.any lib.isList", "refused: a password among the settings"),
         ("= config.nix.enable", "= true", "refused: no nix daemon"),
         ('"22.05"', '"20.05"', "refused: old places of containers"),
         ("-> cfg.api.listen != null", "-> true", "refused: a firewall opened for"),

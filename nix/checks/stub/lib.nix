@@ -30,6 +30,7 @@ let
       all
       any
       attrNames
+      attrValues
       concatMap
       concatStringsSep
       elem
