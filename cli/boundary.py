@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from cli.hive import Hive
     from hive.domain.names import AgentName, NodeName
     from hive.queue.host import Host
-    from hive.settings import Settings
 
 EXIT = {Refused: 2, Transient: 75, Fault: 70}  # usage; EX_TEMPFAIL; EX_SOFTWARE
 ENDED_BADLY = 1
@@ -67,10 +66,7 @@ def node_name(text: str | None) -> NodeName | None:
 def asked() -> Iterator[Hive]:
     """hive, as it can be asked from here: at `HIVE_URL`, at this host's socket, in the database."""
     with boundary():
-        from hive.settings import Settings
-
-        settings = Settings.from_env(os.environ)
-        over = _over(settings)
+        over = _over()
         if over is not None:
             yield over
             return
@@ -91,16 +87,15 @@ def connected() -> Iterator[Host]:
 def on_this_host() -> Iterator[Host]:
     """As the environment and the settings file describe it. Raises `Refused` for another's."""
     from hive import bootstrap
-    from hive.settings import Settings
+    from hive.settings import Asking, Settings
 
-    settings = Settings.from_env(os.environ)
-    if settings.url is not None:
+    if Asking.from_env(os.environ).url is not None:
         raise Refused(
             "this is done on the host itself, and HIVE_URL names another place",
             code="not-over-url",
             hint="run it on that host, or unset HIVE_URL",
         )
-    host = bootstrap.build(settings, os.environ)
+    host = bootstrap.build(Settings.from_env(os.environ), os.environ)
     try:
         yield host
     finally:
@@ -116,16 +111,24 @@ def requester() -> str:
         return f"uid {os.getuid()}"
 
 
-def _over(settings: Settings) -> Hive | None:
+def _over() -> Hive | None:
     """The API where there is one; nothing of it is loaded where there is not."""
     from hive.domain.layout import HOST_SOCKET
+    from hive.settings import Asking
 
-    socket = settings.run_dir / HOST_SOCKET
-    if settings.url is None and not socket.exists():
-        return None
-    from cli.over import Over
+    asking = Asking.from_env(os.environ)
+    if asking.url is not None:
+        from cli.over import Over
 
-    return Over.at(settings.url, settings.token) if settings.url else Over.socket(socket)
+        return Over.at(asking.url, asking.token)
+    for folder in asking.run_dirs:
+        if (folder / HOST_SOCKET).exists():
+            from cli.over import Over
+
+            over = Over.socket(folder / HOST_SOCKET, is_ours=folder == asking.run_dirs[0])
+            if over is not None:
+                return over
+    return None
 
 
 def _leave_quietly() -> NoReturn:

@@ -24,13 +24,13 @@ RARELY: Final = timedelta(seconds=2)
 
 @dataclass(frozen=True, slots=True)
 class Over(Client):
-    is_here: bool = False
-    """It is this host's own: a job that no worker takes can be worked on by this process."""
+    is_ours: bool = False
+    """It is that of our own settings: a job that no worker takes, this process can work on."""
 
     @classmethod
-    def socket(cls, path: Path) -> Over | None:
+    def socket(cls, path: Path, *, is_ours: bool = True) -> Over | None:
         """None where nobody answers there, or not to us: then the database is asked."""
-        over = cls(Wire(place_of(path)), is_here=True)
+        over = cls(Wire(place_of(path)), is_ours=is_ours)
         try:
             over.whoami()
         except HiveError:
@@ -50,7 +50,7 @@ class Over(Client):
         looked = float("-inf")
         while is_pending(found := self._patiently(job)):
             now = CLOCK.monotonic()
-            if self.is_here and now - looked > RARELY.total_seconds():
+            if self.is_ours and now - looked > RARELY.total_seconds():
                 looked = now
                 if found["node"] == self.node and not is_served(self, found["node"]):
                     _work_on(job)

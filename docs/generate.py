@@ -16,7 +16,7 @@ DOCS: Final = Path(__file__).parent
 MARK: Final = "<!-- Written by scripts/docs from {source}. Change that, and run it again. -->"
 
 PAGES: Final[Mapping[str, tuple[str, Callable[[], str]]]] = {
-    "settings.md": ("hive/settings.py", settings_page),
+    "settings.md": ("hive/settings/", settings_page),
     "states.md": ("hive/domain/job.py", states_page),
     "cli.md": ("cli/", cli_page),
     "api.md": ("hive/api/", api_page),

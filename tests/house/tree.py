@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 MADE_BY_TOOLS = {"__pycache__", "dist", "result"}
-HIDDEN_BUT_OURS = {".ci"}
+HIDDEN_BUT_OURS = {".ci", ".forgejo"}
 
 
 def files(*folders: str) -> Iterator[Path]:
