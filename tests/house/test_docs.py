@@ -125,3 +125,17 @@ def _headings(text: str) -> set[str]:
     """As GitHub names them."""
     titles = re.findall(r"^#+ (.+)$", FENCE.sub("", text), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+OPTION = re.compile(r"(?<![a-z.])services\.(?:hyperhive|hive-agent)\.[a-zA-Z]+(?:\.[a-zA-Z]+)*")
+"""Of the module or the agents' base; docs/nixos.md has a row of each, held to the code."""
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(DOCS.glob("*.md"))], ids=named)
+def test_an_option_that_a_page_names_is_there(page: Path) -> None:
+    table = (DOCS / "nixos.md").read_text()
+    options = set(re.findall(rf"^\| `({OPTION.pattern})`", table, re.MULTILINE))
+    assert len(options) > 10
+    for said in OPTION.findall(page.read_text()):
+        group, part = f"{said}.", said.rpartition(".")[0]
+        assert said in options or part in options or any(one.startswith(group) for one in options)
