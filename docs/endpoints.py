@@ -134,13 +134,10 @@ def _endpoints(found: list[Endpoint]) -> Iterator[str]:
 
 
 def _shapes(shapes: dict[str, Any]) -> Iterator[str]:
-    """Answers and requests, but for pages and what FastAPI adds of its own."""
+    """Answers and requests, but for pages."""
     for name, shape in sorted(shapes.items()):
-        if "properties" in shape and not name.endswith("Page") and name not in FOREIGN:
+        if "properties" in shape and not name.endswith("Page"):
             yield f"### {name}\n\n{_fields(shape)}"
-
-
-FOREIGN: Final = {"HTTPValidationError", "ValidationError"}
 
 
 def _fields(shape: dict[str, Any]) -> str:

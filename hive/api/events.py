@@ -42,6 +42,7 @@ def listed(
 @router.get(
     "/events/live",
     responses=answers.streams("Events as they happen."),
+    response_class=StreamingResponse,
     dependencies=[of_all(Action.LOOK)],
 )
 async def live(

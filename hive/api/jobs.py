@@ -46,7 +46,7 @@ def listed(
     )
 
 
-@router.post("/jobs", status_code=202, responses=answers.says(shapes.Submitted, 202))
+@router.post("/jobs", status_code=202, responses=answers.submits())
 def submit(body: shapes.NewJob, host: Here, caller: Known, key: Key = None) -> JSONResponse:
     """Ask for a job: accepted means that it is on the disk. Of many, a page of them.
 
@@ -149,6 +149,7 @@ def logs(
 @router.get(
     "/jobs/{number}/logs/live",
     responses=answers.streams("Its lines as they come."),
+    response_class=StreamingResponse,
     dependencies=[of_job(Action.READ_LOGS)],
 )
 async def live_logs(
@@ -167,7 +168,7 @@ def pending(who: Asking = of_all(Action.LOOK)) -> JSONResponse:
     return answers.page([view.as_json() for view in approvals.pending(who.host)])
 
 
-@router.get("/plan/{verb}", responses=answers.lists(shapes.Planned))
+@router.get("/plan/{verb}", responses=answers.plans())
 def plan(
     verb: shapes.Ask,
     agent: str | None = None,

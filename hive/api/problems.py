@@ -54,7 +54,8 @@ def as_json(error: HiveError) -> dict[str, Any]:
 
 def unknown() -> JSONResponse:
     """What it was is in the journal alone: a traceback tells more than an answer should."""
-    return problem(Fault("hive is wrong; its journal says where", code="fault"))
+    said, hint = "hive is wrong; its journal says where", "report it, with what stands there"
+    return problem(Fault(said, code="fault", hint=hint))
 
 
 def too_large() -> JSONResponse:
