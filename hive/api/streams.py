@@ -20,7 +20,7 @@ from starlette.concurrency import run_in_threadpool
 from hive.api.identity import is_still_known
 from hive.domain.job import ENDED, JobId
 from hive.domain.names import AgentName
-from hive.errors import HiveError, NotFound, Refused
+from hive.errors import HiveError, NotFound, Transient
 from hive.queue.host import Host
 from hive.service import fleet, jobs
 from hive.store.session import Session
@@ -108,11 +108,10 @@ class Reader:
 
     @contextmanager
     def listening(self, question: Question) -> Iterator[Listener]:
-        """In the event loop's thread. Refused while too many listen, or the reader ends."""
+        """In the event loop's thread. Raises `Transient` while too many do, or the reader ends."""
         listener = Listener(question, asyncio.get_running_loop())
         with self._change:
-            if self._is_over or len(self._listeners) >= MOST:
-                raise Refused("too many listen already", code="too-many-streams", hint="come back")
+            self._refuse_more()
             self._listeners.add(listener)
             self._change.notify_all()
         try:
@@ -120,6 +119,19 @@ class Reader:
         finally:
             with self._change:
                 self._listeners.discard(listener)
+
+    def refuse_more(self) -> None:
+        """Raises `Transient` while too many listen: before an answer has begun that could not."""
+        with self._change:
+            self._refuse_more()
+
+    def _refuse_more(self) -> None:
+        if self._is_over or len(self._listeners) >= MOST:
+            raise Transient(
+                f"{MOST} listen already",
+                code="too-many-streams",
+                hint="come back when some have gone",
+            )
 
     @property
     def count(self) -> int:
@@ -211,6 +223,7 @@ def server_sent(request: Request, question: Question) -> StreamingResponse:
     Who is not known any more, as their token was revoked, hears no more a moment later.
     """
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    reader_of(request).refuse_more()
     told = _told(reader_of(request), question, partial(is_still_known, request))
     return StreamingResponse(told, media_type="text/event-stream", headers=headers)
 

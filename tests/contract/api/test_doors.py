@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hive.adapters.clock import SystemClock, wait_until
-from hive.api import server, sockets
+from hive.api import connection, sockets
 from hive.api.server import EVERY, Api
 from hive.api.sockets import TRIES
 from hive.domain.agent import Desired
@@ -164,7 +164,7 @@ def test_a_body_that_does_not_say_how_long_it_is_ends_at_the_limit_too(served: S
 def test_a_client_that_dawdles_over_its_request_is_sent_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "WITHIN", 0.3)
+    monkeypatch.setattr(connection, "WITHIN", 0.3)
     with a_served_host(tmp_path) as served:
         for begun in (b"", b"GET /v1/whoami HTTP/1.1\r\nHost:", b"POST /v1/jobs HTTP/1.1\r\n"
                       b"Host: x\r\nContent-Length: 10\r\n\r\n{"):  # fmt: skip
