@@ -23,16 +23,21 @@ UNREAD: Final = 30.0
 """Seconds in which who is answered has to take some of it."""
 AT_ONCE: Final = {Kind.HOST: 512, Kind.TCP: 512, Kind.AGENT: 64}
 """Connections of one door: no other door feels it when they are used up."""
-SPARE: Final = 200
-"""Files that the process keeps for all else: the database, logs, programs."""
+SPARE: Final = 500
+"""Files that are kept for all else: the database, logs, programs, and who waits at the doors."""
+
+
+def room() -> int:
+    """Connections of all doors together: as many as this process has files for."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(files - SPARE, files // 4)
 
 
 class Room:
-    """All connections of all doors, of which there may be as many as the process has files for."""
+    """All connections of all doors."""
 
     def __init__(self) -> None:
-        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self.most = max(files - SPARE, 1)
+        self.most = room()
         self.taken: set[Connection] = set()
 
 

@@ -55,7 +55,7 @@ async def live(
 ) -> StreamingResponse:
     """Each under its own kind; from `Last-Event-ID` or `after` on, without either from now on."""
     name, of_job = AgentName(agent) if agent else None, JobId(job) if job else None
-    seen = since(last, after)
+    seen = None
     if seen is None:  # before the answer begins: what happens from then on is heard
         seen = await run_in_threadpool(fleet.newest, host_of(request))
     return server_sent(request, events_behind(seen, kind, name, of_job))

@@ -12,7 +12,7 @@ import pytest
 
 from hive.adapters.clock import SystemClock, wait_until
 from hive.api import connection, streams
-from hive.api.connection import AT_ONCE, Room
+from hive.api.connection import AT_ONCE
 from hive.api.identity import Kind
 from hive.api.server import EVERY
 from hive.domain.authority import Role
@@ -83,10 +83,10 @@ def test_who_is_being_answered_is_not_sent_away_for_who_comes(
 
 
 def test_all_doors_together_take_no_more_than_the_process_has_files(tmp_path: Path) -> None:
-    files = Room().most + connection.SPARE
-    assert files < 10**9
+    files, _ = connection.resource.getrlimit(connection.resource.RLIMIT_NOFILE)
+    assert 0 < connection.room() < files
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(connection, "SPARE", files - FULL)
+        patch.setattr(connection, "room", lambda: FULL)
         with a_served_host(tmp_path) as served, ExitStack() as stack:
             crowd = idle(served, stack, 5 * FULL)
             assert served.operator.get("/whoami").status == 200
