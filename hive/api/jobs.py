@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 
 from hive.api import answers, shapes
 from hive.api.identity import Asking, Here, Known, of_all, of_job
-from hive.api.streams import lines_of, server_sent
+from hive.api.streams import LinesOf, server_sent
 from hive.domain.authority import Action, Role
 from hive.domain.job import Job, JobId, JobState
 from hive.domain.names import AgentName
@@ -159,7 +159,7 @@ async def live_logs(
     last: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
 ) -> StreamingResponse:
     """Each line is an event `line`; the last is an event `end`, with the job's state."""
-    return server_sent(request, lines_of(JobId(number), since(last, after) or 0))
+    return server_sent(request, LinesOf(JobId(number), since(last, after) or 0))
 
 
 @router.get("/pending", responses=answers.lists(shapes.Job))

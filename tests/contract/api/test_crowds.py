@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import select
 import socket
 from collections.abc import Iterator
@@ -83,7 +84,7 @@ def test_who_is_being_answered_is_not_sent_away_for_who_comes(
 
 
 def test_all_doors_together_take_no_more_than_the_process_has_files(tmp_path: Path) -> None:
-    files, _ = connection.resource.getrlimit(connection.resource.RLIMIT_NOFILE)
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert 0 < connection.room() < files
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(connection, "room", lambda: FULL)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
+from collections.abc import Hashable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 
+from hive.api.streams import Found, Reader, Told
 from hive.domain.event import NewEvent
 from hive.store import events
+from hive.store.session import Session
 from tests.asking import Served
 from tests.contract.store_samples import NOW
 
@@ -29,6 +35,38 @@ def test_nobody_loses_or_hears_twice_what_happens_across_breaks(served: Served) 
                 assert one.result(30) == list(range(EVENTS))
         finally:
             served.over.set()  # who still waits for what was lost is not waited for
+
+
+@dataclass
+class Asked:
+    """A question that counts how often it is asked."""
+
+    key: Hashable
+    looks: list[Hashable]
+    told: list[Found] = field(default_factory=list)
+
+    def ask(self, session: Session) -> Found:
+        self.looks.append(self.key)
+        return [Told(1, "x", {})], False
+
+    def heard(self, found: Found) -> None:
+        self.told.append(found)
+
+
+def test_a_hundred_who_ask_the_same_are_answered_by_one_look(served: Served) -> None:
+    looks: list[Hashable] = []
+    asked = [Asked(key, looks) for key in ("one", "other") for _ in range(100)]
+
+    async def listen() -> None:
+        reader = Reader(served.host)
+        with ExitStack() as stack:
+            for one in asked:
+                stack.enter_context(reader.listening(one))
+            reader._look()
+
+    asyncio.run(listen())
+    assert sorted(map(str, looks)) == ["one", "other"]
+    assert {len(one.told) for one in asked} == {1}
 
 
 def all_of(served: Served, number: int, listen: threading.Barrier) -> list[int]:
