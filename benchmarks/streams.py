@@ -163,7 +163,7 @@ def _long(host: Host, path: Path, job: JobId, attempt: int, megabytes: int) -> I
         before = _peak()
         began = time.perf_counter()
         assert read(path, job, first, megabytes * PIECE) == megabytes * PIECE
-        took, more = time.perf_counter() - began, (_peak() - before) / 1e6
+        took, more = time.perf_counter() - began, max(0, _peak() - before) / 1e6
         name = f"log of {megabytes} MB as {way}"
         yield Row(f"{name}", "hive", round(took, 2), "s")
         yield Row(f"{name}: more memory", "hive", round(more, 1), "MB")
