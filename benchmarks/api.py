@@ -1,15 +1,13 @@
-"""The API: a read over its socket, submits a second, and how soon an event is heard.
+"""The API: a read over its socket, submits a second, how soon an event is heard, and many readers.
 
-`python -m benchmarks.api [--json] [--requests N] [--agents N] [--clients N]`
+`python -m benchmarks.api [--json] [--requests N] [--agents N] [--clients N] [--log MEGABYTES]`
 """
 
 from __future__ import annotations
 
 import argparse
-import http.client
 import json
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from typing_extensions import override
-
+from benchmarks import streams
+from benchmarks.local import Local
 from benchmarks.peers.figures import percentile
 from benchmarks.rows import Row, show
 from benchmarks.servers import kept_folder
@@ -38,19 +36,6 @@ from hive.store.session import open_database
 
 WORDS: Final = {"Content-Type": "application/json"}
 EVENTS: Final = 200
-
-
-class Local(http.client.HTTPConnection):
-    """One connection that is kept, as a client that asks often would."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__("hive", timeout=30)
-        self._path = path
-
-    @override
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.connect(str(self._path))
 
 
 @dataclass(frozen=True)
@@ -72,6 +57,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=500)
     parser.add_argument("--agents", type=int, default=20)
     parser.add_argument("--clients", type=int, default=4)
+    parser.add_argument("--log", type=int, default=64, help="megabytes of a log that is read")
     asked = parser.parse_args()
     with kept_folder("bench") as (folder, _), _served(folder) as host:
         rows = list(_measured(host, asked))
@@ -97,6 +83,8 @@ def _measured(host: Host, asked: argparse.Namespace) -> Iterator[Row]:
     heard = sorted(_heard(path, names[0]))
     yield Row("event heard p50", "hive", round(percentile(heard, 50), 1), "ms")
     yield Row("event heard p95", "hive", round(percentile(heard, 95), 1), "ms")
+    job = json.loads(client.ask("POST", "/jobs", {"kind": "rebuild", "agent": names[0]}))["id"]
+    yield from streams.measured(host, job, asked.log)
 
 
 def _submitted(path: Path, names: list[str], count: int, asked: argparse.Namespace) -> float:

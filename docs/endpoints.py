@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from hive.api.answers import WRONG
 from hive.api.app import LARGEST, build_app
+from hive.api.connection import UNREAD, WITHIN
 from hive.api.problems import OF_CLASS, OF_CODE
 from hive.api.routes import Endpoint, endpoints
 from hive.api.shapes import LONGEST_WAIT
@@ -89,7 +90,8 @@ token is never said twice: its POST makes another one.
 |---|---|
 {wrong}
 
-A body has at most {largest} bytes, and a request 20 seconds to arrive.
+A body has at most {largest} bytes, and a request {within:g} seconds to arrive. An answer of which
+nothing is taken for {unread:g} seconds is given up. What is no HTTP at all is told so with 400.
 
 ## Shapes
 
@@ -112,6 +114,8 @@ def api_page() -> str:
         problem=json.dumps(EXAMPLE, indent=2),
         wrong="\n".join(f"| {status} | {what}{_codes(status)} |" for status, what in WRONG.items()),
         largest=LARGEST,
+        within=WITHIN,
+        unread=UNREAD,
         shapes="\n\n".join(_shapes(shapes)),
     )
 
@@ -134,13 +138,10 @@ def _endpoints(found: list[Endpoint]) -> Iterator[str]:
 
 
 def _shapes(shapes: dict[str, Any]) -> Iterator[str]:
-    """Answers and requests, but for pages and what FastAPI adds of its own."""
+    """Answers and requests, but for pages."""
     for name, shape in sorted(shapes.items()):
-        if "properties" in shape and not name.endswith("Page") and name not in FOREIGN:
+        if "properties" in shape and not name.endswith("Page"):
             yield f"### {name}\n\n{_fields(shape)}"
-
-
-FOREIGN: Final = {"HTTPValidationError", "ValidationError"}
 
 
 def _fields(shape: dict[str, Any]) -> str:

@@ -121,6 +121,19 @@ def postgres_url() -> Iterator[str]:
 @pytest.fixture
 def fresh_postgres_url(postgres_url: str) -> Iterator[str]:
     """The URL of an empty database that is this test's own."""
+    with a_database(postgres_url) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def one_postgres_url(postgres_url: str) -> Iterator[str]:
+    """The URL of an empty database that the tests of a file share."""
+    with a_database(postgres_url) as url:
+        yield url
+
+
+@contextmanager
+def a_database(postgres_url: str) -> Iterator[str]:
     name = f"test_{uuid4().hex}"
     server, mark, options = postgres_url.partition("?")
     _sql(postgres_url, f"CREATE DATABASE {name}")

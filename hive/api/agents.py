@@ -30,7 +30,7 @@ def show(name: str, asking: Asking = of_agent(Action.SHOW_AGENT)) -> JSONRespons
     return answers.one(agents.show(asking.host, AgentName(name)).as_json())
 
 
-@router.patch("/agents/{name}", responses=answers.says(shapes.Agent))
+@router.patch("/agents/{name}", responses=answers.says(shapes.ChangedAgent))
 def change(
     name: str,
     body: shapes.Settings,
@@ -57,7 +57,7 @@ def fleet(asking: Asking = of_all(Action.LOOK)) -> JSONResponse:
     return answers.one(status.status(asking.host).as_json())
 
 
-@router.post("/status", status_code=202, responses=answers.says(shapes.Event, 202))
+@router.post("/status", status_code=202, responses=answers.says(shapes.OwnWord, 202))
 def tell(body: shapes.Said, asking: Asking = of_itself(Action.TELL_STATUS)) -> JSONResponse:
     """An agent's own word on what it does: an event, `agent.status`."""
     assert asking.caller.agent is not None

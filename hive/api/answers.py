@@ -8,6 +8,7 @@ from typing import Any, Final
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, create_model
 
+from hive.api import shapes
 from hive.api.problems import MEDIA
 from hive.api.shapes import Problem
 
@@ -36,12 +37,23 @@ def page(
     return JSONResponse({"items": [dict(item) for item in items], "next": following}, status)
 
 
-def says(shape: type[BaseModel], status: int = 200, *, what: str = "") -> Said:
+def says(shape: Any, status: int = 200, *, what: str = "") -> Said:  # noqa: ANN401 - or a union
     return {status: {"model": shape, "description": what or "So it is."}, **_wrong()}
 
 
 def lists(shape: type[BaseModel], status: int = 200) -> Said:
     return says(_page_of(shape), status, what="A page of them.")
+
+
+def submits() -> Said:
+    """Of one its job; of many a page of theirs."""
+    return {**lists(shapes.Job), **says(shapes.Submitted, 202)}
+
+
+def plans() -> Said:
+    """Of one agent its steps; of a sweep what differs."""
+    either: Any = _page_of(shapes.Planned) | shapes.Surveyed
+    return says(either, what="What would be found.")
 
 
 def gone() -> Said:

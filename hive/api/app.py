@@ -8,7 +8,18 @@ from fastapi import APIRouter, FastAPI
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hive.api import agents, events, health, inbox, jobs, nodes, problems, schedules, tokens
+from hive.api import (
+    agents,
+    events,
+    examples,
+    health,
+    inbox,
+    jobs,
+    nodes,
+    problems,
+    schedules,
+    tokens,
+)
 from hive.api.identity import Identified
 from hive.api.once import HEADER, Once
 from hive.api.shapes import Problem
@@ -77,8 +88,12 @@ class Bounded:
 
 
 def _described(said: dict[str, Any]) -> dict[str, Any]:
-    """With the shape of errors, and the key of each POST."""
-    said["components"]["schemas"][Problem.__name__] = Problem.model_json_schema()
+    """With the shape of errors, an example of everything, and the key of each POST."""
+    shapes = said["components"]["schemas"]
+    shapes[Problem.__name__] = Problem.model_json_schema()
+    for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own, which no answer has
+        shapes.pop(name, None)
+    examples.put_into(said)
     for of_path in said["paths"].values():
         for method, operation in of_path.items():
             known = [one["name"].lower() for one in operation.get("parameters", [])]

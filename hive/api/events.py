@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from hive.api import answers, shapes
 from hive.api.identity import Asking, host_of, of_all
 from hive.api.jobs import LAST, since
-from hive.api.streams import events_behind, server_sent
+from hive.api.streams import EventsBehind, server_sent
 from hive.domain.authority import Action
 from hive.domain.job import JobId
 from hive.domain.names import AgentName
@@ -42,6 +42,7 @@ def listed(
 @router.get(
     "/events/live",
     responses=answers.streams("Events as they happen."),
+    response_class=StreamingResponse,
     dependencies=[of_all(Action.LOOK)],
 )
 async def live(
@@ -57,4 +58,4 @@ async def live(
     seen = since(last, after)
     if seen is None:  # before the answer begins: what happens from then on is heard
         seen = await run_in_threadpool(fleet.newest, host_of(request))
-    return server_sent(request, events_behind(seen, kind, name, of_job))
+    return server_sent(request, EventsBehind(seen, kind, name, of_job))

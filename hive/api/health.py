@@ -28,7 +28,7 @@ def ready(who: Asking = of_all(Action.GREET)) -> JSONResponse:
     return answers.one({"ok": True, "version": who.host.version})
 
 
-@router.get("/metrics", responses=answers.figures())
+@router.get("/metrics", responses=answers.figures(), response_class=PlainTextResponse)
 def measured(who: Asking = of_all(Action.LOOK)) -> PlainTextResponse:
     """As Prometheus reads them."""
     return PlainTextResponse(metrics.text(figures.of(who.host)), media_type=metrics.MEDIA)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pwd
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Final, TypeVar, cast
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
@@ -92,6 +93,22 @@ def who_asks(host: Host, door: Door, uid: int | None, said: str) -> Caller:
     return tokens.caller(host, token.strip())
 
 
+def refuse_pages(headers: Mapping[str, str]) -> None:
+    """Raises `Refused`, code `cross-site`, where a browser asks for a page of somebody else.
+
+    Such a page has nothing to ask with: no cookie is ever set or read, and a token is none that a
+    browser sends by itself. So this is the second bolt, not the first.
+    """
+    origin, host = headers.get("origin"), headers.get("host", "")
+    is_own = origin is None or urlsplit(origin).netloc == host
+    if not is_own or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        raise Refused(
+            "a page of another place has no business here",
+            code="cross-site",
+            hint="ask with a program, or through a proxy that says who it is",
+        )
+
+
 def is_still_known(request: Request) -> bool:
     """Whoever began to listen is who they were; asked again while they do."""
     state, said = request.state, request.headers.get("authorization", "")
@@ -112,6 +129,7 @@ class Identified:
         request = Request(scope)
         state, said = request.state, request.headers.get("authorization", "")
         try:
+            refuse_pages(request.headers)
             state.caller = await run_in_threadpool(
                 who_asks, host_of(request), state.door, state.uid, said
             )

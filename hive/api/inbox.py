@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from dataclasses import dataclass
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
@@ -11,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from hive.api import answers, shapes
 from hive.api.identity import Asking, of_all, of_inbox, of_itself
 from hive.api.jobs import Key
-from hive.api.streams import Found, Question, Told, happens, reader_of
+from hive.api.streams import Found, Told, happens, reader_of
 from hive.domain.authority import Action, Role
 from hive.domain.message import OPERATOR, Message
 from hive.queue.host import Host
@@ -58,7 +60,7 @@ async def take(
     of = await run_in_threadpool(inbox.of, host, recipient, node_of(node))
     found = await run_in_threadpool(inbox.take, host, of, limit=asked.limit)
     if not found and asked.wait:
-        reader, due = reader_of(request), _is_due(host, of)
+        reader, due = reader_of(request), IsDue(host, of)
         if await happens(reader, due, asked.wait, request.is_disconnected):
             found = await run_in_threadpool(inbox.take, host, of, limit=asked.limit)
     return _page(found)
@@ -85,12 +87,22 @@ def ack(body: shapes.Acked, who: Asking = of_itself(Action.TAKE)) -> JSONRespons
     return answers.one({"acked": inbox.ack(who.host, body.ids, mine)})
 
 
-def _is_due(host: Host, of: Inbox) -> Question:
-    def ask(session: Session) -> Found:
-        is_due = inbox.is_due(session, of, host.clock.now())
+@dataclass(frozen=True, slots=True)
+class IsDue:
+    """Whether there is something to take."""
+
+    host: Host
+    of: Inbox
+
+    @property
+    def key(self) -> Hashable:
+        return IsDue, self.of
+
+    def ask(self, session: Session) -> Found:
+        is_due = inbox.is_due(session, self.of, self.host.clock.now())
         return [Told(None, "due", None)] if is_due else [], False
 
-    return ask
+    def heard(self, found: Found) -> None: ...
 
 
 def _page(found: list[Message]) -> JSONResponse:

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 
 from hive.api import answers, shapes
 from hive.api.identity import Asking, Here, Known, of_all, of_job
-from hive.api.streams import lines_of, server_sent
+from hive.api.streams import LinesOf, server_sent
 from hive.domain.authority import Action, Role
 from hive.domain.job import Job, JobId, JobState
 from hive.domain.names import AgentName
@@ -44,7 +44,7 @@ def listed(
     )
 
 
-@router.post("/jobs", status_code=202, responses=answers.says(shapes.Submitted, 202))
+@router.post("/jobs", status_code=202, responses=answers.submits())
 def submit(body: shapes.NewJob, host: Here, caller: Known, key: Key = None) -> JSONResponse:
     """Ask for a job: accepted means that it is on the disk. Of many, a page of them.
 
@@ -148,6 +148,7 @@ def logs(
 @router.get(
     "/jobs/{number}/logs/live",
     responses=answers.streams("Its lines as they come."),
+    response_class=StreamingResponse,
     dependencies=[of_job(Action.READ_LOGS)],
 )
 async def live_logs(
@@ -157,7 +158,7 @@ async def live_logs(
     last: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
 ) -> StreamingResponse:
     """Each line is an event `line`; the last is an event `end`, with the job's state."""
-    return server_sent(request, lines_of(JobId(number), since(last, after) or 0))
+    return server_sent(request, LinesOf(JobId(number), since(last, after) or 0))
 
 
 @router.get("/pending", responses=answers.lists(shapes.Job))
@@ -166,7 +167,7 @@ def pending(who: Asking = of_all(Action.LOOK)) -> JSONResponse:
     return answers.page([view.as_json() for view in approvals.pending(who.host)])
 
 
-@router.get("/plan/{verb}", responses=answers.lists(shapes.Planned))
+@router.get("/plan/{verb}", responses=answers.plans())
 def plan(
     verb: shapes.Ask,
     agent: str | None = None,

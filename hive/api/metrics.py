@@ -37,6 +37,11 @@ def _lines(of: Figures) -> Iterator[str]:
         "hive_rescues", "Rescues that the rows of jobs count, since their retry.", [({}, of.losses)]
     )
     yield from _gauge(
+        "hive_fenced_writes",
+        "Writes of attempts that had lost their job, each refused, as the last events tell.",
+        [({}, of.fenced)],
+    )
+    yield from _gauge(
         "hive_agents_desired",
         "Agents by what is wanted of them.",
         [({"node": node, "desired": word}, n) for (node, word), n in sorted(of.desired.items())],

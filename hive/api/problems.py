@@ -15,7 +15,7 @@ from hive.errors import Fault, HiveError, IllegalMove, NotFound, Refused, Transi
 
 MEDIA: Final = "application/problem+json"
 OF_CODE: Final[Mapping[str, int]] = {
-    "no-token": 401, "not-allowed": 403, "too-large": 413,
+    "no-token": 401, "not-allowed": 403, "cross-site": 403, "too-large": 413,
     "other-closure": 409, "key-reused": 409, "port-taken": 409, "schedule-exists": 409,
     "already-live": 409,
 }  # fmt: skip
@@ -54,7 +54,8 @@ def as_json(error: HiveError) -> dict[str, Any]:
 
 def unknown() -> JSONResponse:
     """What it was is in the journal alone: a traceback tells more than an answer should."""
-    return problem(Fault("hive is wrong; its journal says where", code="fault"))
+    said, hint = "hive is wrong; its journal says where", "report it, with what stands there"
+    return problem(Fault(said, code="fault", hint=hint))
 
 
 def too_large() -> JSONResponse:

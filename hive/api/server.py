@@ -14,16 +14,14 @@ from pathlib import Path
 from typing import Final
 
 import anyio.to_thread
-import h11
-from typing_extensions import override
 from uvicorn import Config
-from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from hive.adapters.locks import Lock, Locks
 from hive.api import sockets
 from hive.api.app import build_app
-from hive.api.identity import Door, Kind, peer_of
+from hive.api.connection import Connection, Room
+from hive.api.identity import Door, Kind
 from hive.api.sockets import Place
 from hive.api.streams import Reader
 from hive.domain.agent import Desired
@@ -33,61 +31,14 @@ from hive.store import agents
 
 EVERY: Final = timedelta(seconds=1)
 """How often it is looked which agents there are, and whether their sockets are."""
-WITHIN: Final = 20.0
-"""Seconds in which a request has to have come whole, from its connection's first byte on."""
 GRACE: Final = 5.0
 """Seconds that requests may go on for when the API ends."""
 TURNS: Final = 3
 TURN: Final = 0.01
-AT_ONCE: Final = {Kind.HOST: 512, Kind.TCP: 512, Kind.AGENT: 64}
-"""Connections of one door: no other door feels it when they are used up."""
 THREADS: Final = 12
 """Requests that are worked on at once; a database's pool has room for these and the reader."""
 
 log = logging.getLogger("hive.api")
-
-
-class Connection(H11Protocol):
-    """One connection: it knows its door and who is at its other end, and a slow one is closed."""
-
-    def __init__(self, door: Door, config: Config, state: ServerState) -> None:
-        super().__init__(config, state, {"door": door, "uid": None})
-        self.limit_concurrency = AT_ONCE[door.kind]
-        self._late: asyncio.TimerHandle | None = None
-
-    @override
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        found = transport.get_extra_info("socket")
-        self.app_state["uid"] = peer_of(found) if found is not None else None
-        self._watch()
-
-    @override
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        self._watch()
-
-    @override
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._forget()
-        super().connection_lost(exc)
-
-    def _watch(self) -> None:
-        """The clock runs while a request has begun to come and is not all there."""
-        if self.conn.their_state in (h11.IDLE, h11.SEND_BODY):
-            self._late = self._late or self.loop.call_later(WITHIN, self._close)
-        else:
-            self._forget()
-
-    def _forget(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
-
-    def _close(self) -> None:
-        """One that rests between two requests is closed by the keep-alive, and sooner."""
-        if self.conn.their_state in (h11.IDLE, h11.SEND_BODY):
-            self.transport.close()
 
 
 @dataclass(slots=True)
@@ -125,6 +76,7 @@ class Api:
         self._host = host
         self._listen = listen
         self._opened: dict[str, Opened] = {}
+        self._room = Room()
         if listen is not None:
             sockets.parsed(listen)
 
@@ -209,7 +161,7 @@ class Api:
     ) -> None:
         state = ServerState()
         loop = asyncio.get_running_loop()
-        make = partial(Connection, door, config, state)
+        make = partial(Connection, door, config, state, self._room)
         if made.family == socket.AF_UNIX:
             server = await loop.create_unix_server(make, sock=made)
         else:

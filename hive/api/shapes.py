@@ -53,9 +53,6 @@ class NewJob(Body):
     restart: Short | None = None
     to: Annotated[int, Field(ge=1, le=LAST)] | None = None
     all_nodes: bool = False
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"kind": "spawn", "agent": "alice"}]}
-    )
 
 
 class Approval(Body):
@@ -69,9 +66,6 @@ class Denial(Body):
 
 class Settings(Body):
     settings: Annotated[list[Short], Field(min_length=1, max_length=50)]
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"settings": ["memory_max=4G"]}]}
-    )
 
 
 class Take(Body):
@@ -228,6 +222,29 @@ class Planned(Shape):
     because: str
 
 
+class Differing(Shape):
+    agent: str
+    job: str | None
+    because: str
+    wait: float
+    gives_up: bool
+
+
+class Report(Shape):
+    kind: str
+    said: str
+
+
+class Surveyed(Shape):
+    """What a sweep would find."""
+
+    agents: int
+    differ: list[Differing]
+    orphans: list[int]
+    """Jobs that wait for an agent whose folder is gone."""
+    reports: list[Report]
+
+
 class Line(Shape):
     seq: int
     attempt: int
@@ -244,6 +261,15 @@ class Event(Shape):
     node: str
     agent: str | None
     job: int | None
+    data: dict[str, Any]
+
+
+class OwnWord(Shape):
+    """An event that has no number yet: it gets one with the commit."""
+
+    at: str
+    kind: str
+    agent: str
     data: dict[str, Any]
 
 
@@ -354,6 +380,11 @@ class AgentStatus(Shape):
     event: dict[str, Any] | None
     failed_at: str | None
     attention: list[str]
+
+
+class ChangedAgent(Agent):
+    limit: Job | None
+    """The job that makes the new limits hold, where they were changed."""
 
 
 class Status(Shape):

@@ -6,12 +6,12 @@ import asyncio
 import json
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
-from typing import Any, Final, cast
+from functools import cached_property, partial
+from typing import Any, Final, Protocol, cast
 
 from fastapi import Request
 from fastapi.responses import StreamingResponse
@@ -20,7 +20,7 @@ from starlette.concurrency import run_in_threadpool
 from hive.api.identity import is_still_known
 from hive.domain.job import ENDED, JobId
 from hive.domain.names import AgentName
-from hive.errors import HiveError, NotFound, Refused
+from hive.errors import HiveError, NotFound, Transient
 from hive.queue.host import Host
 from hive.service import fleet, jobs
 from hive.store.session import Session
@@ -40,7 +40,7 @@ MOST: Final = 200
 log = logging.getLogger("hive.api")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Told:
     """One event of a stream: its number to come back with, its kind, and what it says."""
 
@@ -48,7 +48,9 @@ class Told:
     kind: str
     data: Any
 
-    def as_text(self) -> str:
+    @cached_property
+    def text(self) -> str:
+        """As it is sent: put together once for all who hear it."""
         head = "" if self.id is None else f"id: {self.id}\n"
         return f"{head}event: {self.kind}\ndata: {json.dumps(self.data)}\n\n"
 
@@ -56,15 +58,26 @@ class Told:
 END: Final = None
 Found = tuple[list[Told], bool]
 """What is new to a listener, and whether nothing will come any more."""
-Question = Callable[[Session], Found]
-"""Asked by the reader, in its thread; it remembers where it is."""
+
+
+class Question(Protocol):
+    """Asked by the reader, in its thread; it remembers where it is."""
+
+    @property
+    def key(self) -> Hashable:
+        """Two that have the same one have the same answer: it is looked for once."""
+
+    def ask(self, session: Session) -> Found: ...
+
+    def heard(self, found: Found) -> None:
+        """From now on it asks for what is behind that."""
 
 
 @dataclass(eq=False, slots=True)
 class Listener:
     """Who waits for answers to one question; what it has not taken keeps it from being asked."""
 
-    ask: Question
+    question: Question
     loop: asyncio.AbstractEventLoop
     answers: asyncio.Queue[list[Told] | None] = field(default_factory=lambda: asyncio.Queue())
     is_behind: bool = True
@@ -108,11 +121,10 @@ class Reader:
 
     @contextmanager
     def listening(self, question: Question) -> Iterator[Listener]:
-        """In the event loop's thread. Refused while too many listen, or the reader ends."""
+        """In the event loop's thread. Raises `Transient` while too many do, or the reader ends."""
         listener = Listener(question, asyncio.get_running_loop())
         with self._change:
-            if self._is_over or len(self._listeners) >= MOST:
-                raise Refused("too many listen already", code="too-many-streams", hint="come back")
+            self._refuse_more()
             self._listeners.add(listener)
             self._change.notify_all()
         try:
@@ -120,6 +132,19 @@ class Reader:
         finally:
             with self._change:
                 self._listeners.discard(listener)
+
+    def refuse_more(self) -> None:
+        """Raises `Transient` while too many listen: before an answer has begun that could not."""
+        with self._change:
+            self._refuse_more()
+
+    def _refuse_more(self) -> None:
+        if self._is_over or len(self._listeners) >= MOST:
+            raise Transient(
+                f"{MOST} listen already",
+                code="too-many-streams",
+                hint="come back when some have gone",
+            )
 
     @property
     def count(self) -> int:
@@ -152,17 +177,25 @@ class Reader:
                 one.is_behind = True  # also who is still busy with what came before
         if not due:
             return
+        answers: dict[Hashable, Found] = {}
         with self._host.database.read() as session:
             for one in due:
-                self._tell(one, session)
+                key = one.question.key
+                if key not in answers:
+                    answers[key] = self._answer(one.question, session)
+                self._tell(one, answers[key])
 
-    def _tell(self, one: Listener, session: Session) -> None:
+    def _answer(self, question: Question, session: Session) -> Found:
         """What one asks of is not there any more, as a prune took it: the others hear on."""
         try:
-            found, over = one.ask(session)
+            return question.ask(session)
         except NotFound:
-            found, over = [], True
-        one.is_behind = len(found) == PAGE
+            return [], True
+
+    def _tell(self, one: Listener, answer: Found) -> None:
+        found, over = answer
+        one.question.heard(answer)
+        one.is_behind = len(found) >= PAGE
         if found or over:
             one.tell(found, over=over)
 
@@ -174,35 +207,53 @@ def reader_of(request: Request) -> Reader:
     return cast(Reader, request.app.state.reader)
 
 
-def lines_of(job: JobId, after: int) -> Question:
-    """Its log behind a number; over when it has ended and all was told."""
-    seen = after
+@dataclass(slots=True)
+class LinesOf:
+    """The log of a job behind a number; over when it has ended and all was told."""
 
-    def ask(session: Session) -> Found:
-        nonlocal seen
-        state, lines = jobs.log_of(session, job, after=seen, limit=PAGE)
+    job: JobId
+    seen: int
+
+    @property
+    def key(self) -> Hashable:
+        return LinesOf, self.job, self.seen
+
+    def ask(self, session: Session) -> Found:
+        state, lines = jobs.log_of(session, self.job, after=self.seen, limit=PAGE)
         found = [Told(line.seq, "line", jobs.line_as_json(line)) for line in lines]
-        seen = lines[-1].seq if lines else seen
         is_over = state in ENDED and len(lines) < PAGE
-        end = [Told(None, "end", {"job": job, "state": state.value})] if is_over else []
+        end = [Told(None, "end", {"job": self.job, "state": state.value})] if is_over else []
         return [*found, *end], is_over
 
-    return ask
+    def heard(self, found: Found) -> None:
+        self.seen = _last(found, self.seen)
 
 
-def events_behind(
-    after: int, kind: str | None, agent: AgentName | None, job: JobId | None
-) -> Question:
+@dataclass(slots=True)
+class EventsBehind:
     """What happens behind a number."""
-    seen = after
 
-    def ask(session: Session) -> Found:
-        nonlocal seen
-        found = fleet.behind(session, seen, kind=kind, agent=agent, job=job, limit=PAGE)
-        seen = found[-1].seq if found else seen
+    seen: int
+    kind: str | None
+    agent: AgentName | None
+    job: JobId | None
+
+    @property
+    def key(self) -> Hashable:
+        return EventsBehind, self.seen, self.kind, self.agent, self.job
+
+    def ask(self, session: Session) -> Found:
+        found = fleet.behind(
+            session, self.seen, kind=self.kind, agent=self.agent, job=self.job, limit=PAGE
+        )
         return [Told(event.seq, event.kind, event.as_json()) for event in found], False
 
-    return ask
+    def heard(self, found: Found) -> None:
+        self.seen = _last(found, self.seen)
+
+
+def _last(found: Found, seen: int) -> int:
+    return next((told.id for told in reversed(found[0]) if told.id is not None), seen)
 
 
 def server_sent(request: Request, question: Question) -> StreamingResponse:
@@ -211,6 +262,7 @@ def server_sent(request: Request, question: Question) -> StreamingResponse:
     Who is not known any more, as their token was revoked, hears no more a moment later.
     """
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    reader_of(request).refuse_more()
     told = _told(reader_of(request), question, partial(is_still_known, request))
     return StreamingResponse(told, media_type="text/event-stream", headers=headers)
 
@@ -230,7 +282,7 @@ async def _told(
                 known_until = loop.time() + ALIVE
             if found is END:
                 return
-            yield "".join(one.as_text() for one in found) or ": still here\n\n"
+            yield "".join(one.text for one in found) or ": still here\n\n"
 
 
 async def _answer(listener: Listener, within: float) -> list[Told] | None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from hive.domain.instant import instant
 from hive.domain.job import JobId
 from hive.domain.names import AgentName, NodeName
+
+FENCED: Final = "job.fenced"
+"""A write was refused, as another attempt has the job."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from hive.adapters.locks import Locks
+from hive.domain.event import FENCED, NewEvent
 from hive.domain.job import Job
 from hive.errors import FencedOut, Halted, HiveError, Transient
 from hive.queue import ending
@@ -19,7 +20,7 @@ from hive.queue.journal import JobJournal
 from hive.queue.lines import LineWriter
 from hive.queue.run import Run
 from hive.queue.written import surely
-from hive.store import claims, jobs
+from hive.store import claims, events, jobs
 
 log = logging.getLogger("hive.execute")
 
@@ -41,7 +42,10 @@ def execute(
             found = Run(host, attempt, locks, journal).ending()
             journal.flush()
             return _written(host, heart, attempt, found, goes_on)
-    except (FencedOut, Halted):
+    except FencedOut as refused:
+        _tell_fenced(host, job, refused)
+        return None
+    except Halted:
         return None
     except KeyboardInterrupt:
         with suppress(HiveError):
@@ -76,6 +80,19 @@ def _written(
         if error.code != claims.RACED:
             raise
     return surely(host, attempt, lambda: written(bool))
+
+
+def _tell_fenced(host: Host, job: Job, refused: FencedOut) -> None:
+    """That the fence has held is counted. Whose job it was fails by nothing here."""
+    log.warning("job.fenced job=%s attempt=%s because=%s", job.id, job.attempt, refused.message)
+    told = NewEvent(
+        host.clock.now(), FENCED, job.node, job.id, job.agent, data={"attempt": job.attempt}
+    )
+    try:
+        with host.database.write() as session:
+            events.tell(session, told)
+    except HiveError as error:
+        log.warning("job.fenced.not-told job=%s because=%s", job.id, error.message)
 
 
 def _has_children(found: Ending) -> bool:

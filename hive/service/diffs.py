@@ -71,7 +71,11 @@ def of(host: Host, job_id: JobId) -> DiffView:
     job = find(host, job_id)
     refuse_elsewhere(host, job.node, "this looks at a host")
     if job.kind not in PROPOSING or job.agent is None:
-        raise Refused(f"job {job_id} proposes nothing: it is a {job.kind}", code="no-diff")
+        raise Refused(
+            f"job {job_id} proposes nothing: it is a {job.kind}",
+            code="no-diff",
+            hint=f"see `hive job show {job_id}`",
+        )
     world, agent = looked_at(host), job.agent
     applied, rev, deployed = world.layout.applied(agent), Rev(job.ask["rev"]), _deployed(world, job)
     system = _system(job)

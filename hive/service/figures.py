@@ -30,6 +30,8 @@ class Figures:
     ran: Mapping[str, Sequence[float]]
     """Seconds from the first attempt to the end, by kind."""
     losses: int
+    fenced: int
+    """Writes of attempts that had lost their job: each was refused."""
     desired: Mapping[tuple[str, str], int]
     """Agents by node and what is wanted of them."""
     states: Mapping[str, int]
@@ -45,7 +47,7 @@ def of(host: Host) -> Figures:
         times = figures.times(session, now - WINDOW)
         due = figures.oldest_due(session, now)
         jobs, desired = figures.jobs(session), figures.agents(session)
-        losses = figures.losses(session)
+        losses, fenced = figures.losses(session), figures.fenced(session)
     claimed: dict[str, list[float]] = {}
     ran: dict[str, list[float]] = {}
     for kind, created, begun, ended in times:
@@ -58,6 +60,7 @@ def of(host: Host) -> Figures:
         claimed=claimed,
         ran=ran,
         losses=losses,
+        fenced=fenced,
         desired=desired,
         states=_states(host),
         workers=Counter((one.process.node, one.role.value) for one in living),

@@ -7,12 +7,16 @@ from typing import Final, cast
 
 from sqlalchemy import Table, func, or_, select, text
 
+from hive.domain.event import FENCED
 from hive.domain.job import JobState
 from hive.store.jobs import C
 from hive.store.session import Session
-from hive.store.tables import PRUNABLE_ONLY, QUEUED_ONLY, AgentRow
+from hive.store.tables import PRUNABLE_ONLY, QUEUED_ONLY, AgentRow, EventRow
 
 AGENTS: Final = cast(Table, AgentRow.__table__)
+EVENTS: Final = cast(Table, EventRow.__table__)
+RECENT: Final = 100_000
+"""Events that are looked at."""
 MOST: Final = 5000
 """Ended jobs that are looked at: times are those of the last so many."""
 
@@ -41,6 +45,13 @@ def times(session: Session, since: datetime) -> list[tuple[str, datetime, dateti
 def losses(session: Session) -> int:
     """Rescues of the jobs that are still there, since their last retry."""
     return session.scalar(select(func.coalesce(func.sum(C.losses), 0))) or 0
+
+
+def fenced(session: Session) -> int:
+    """Writes that the fence has refused, among the last `RECENT` events."""
+    newest = select(func.max(EVENTS.c.seq)).scalar_subquery()
+    recent = (EVENTS.c.seq > newest - RECENT, EVENTS.c.kind == FENCED)
+    return session.scalar(select(func.count()).select_from(EVENTS).where(*recent)) or 0
 
 
 def agents(session: Session) -> dict[tuple[str, str], int]:

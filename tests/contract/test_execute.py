@@ -18,6 +18,7 @@ from hive.adapters.clock import SystemClock, wait_until
 from hive.adapters.processes import is_alive, start_of
 from hive.adapters.world import World
 from hive.domain.agent import Agent, AgentSettings, Desired
+from hive.domain.event import FENCED
 from hive.domain.job import FAIL, FINISH, Job, JobId, JobState, LogLine, NewJob, StepState
 from hive.domain.names import AgentName
 from hive.domain.ports import port_of
@@ -35,7 +36,7 @@ from hive.queue.submit import submit
 from hive.service import agents as agents_service
 from hive.steps.container import ProfileSet
 from hive.steps.step import Differs, Finding, Holds, Step
-from hive.store import agents, claims, jobs, logs, migrate, moves, steps
+from hive.store import agents, claims, events, figures, jobs, logs, migrate, moves, steps
 from hive.store.session import Session
 from hive.testing import FakeClock
 from tests.contract.store_samples import NOW
@@ -346,6 +347,10 @@ def test_an_attempt_that_lost_its_job_writes_nothing_more(bench: Bench, moment: 
     bench.attempt()
     assert bench.job(job) == stolen[0]
     assert stolen[0].attempt == 2
+    with bench.host.database.read() as session:
+        (told,) = events.behind(session, kind=FENCED)
+        assert figures.fenced(session) == 1
+    assert (told.job_id, told.data) == (job.id, {"attempt": 1})
 
 
 def test_an_attempt_that_lost_its_job_and_then_fails_writes_nothing_either(bench: Bench) -> None:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from docs.command_line import keys
 from hive.api import shapes
 from hive.domain.authority import Role
+from hive.domain.event import FENCED, NewEvent
 from hive.domain.job import JobId
 from hive.domain.token import Token
 from hive.service import jobs as service
@@ -24,7 +25,7 @@ from hive.service.schedules import ScheduleView
 from hive.service.status import AgentStatus, Status
 from hive.service.tokens import TokenView
 from hive.service.views import AgentView, JobView
-from hive.store import moves
+from hive.store import events, moves
 from tests.asking import MIND, Served, a_served_host
 from tests.contract.store_samples import NOW, a_running_job
 from tests.pretend import ALICE, BOB
@@ -239,6 +240,15 @@ def test_the_probes_answer_where_they_are_looked_for(served: Served) -> None:
         assert served.operator.ask("GET", path).json["ok"] is True
     figures = served.operator.ask("GET", "/metrics").body.decode()
     assert 'hive_agents_desired{node="here",desired="running"} 3' in figures
+
+
+def test_figures_count_the_writes_that_the_fence_has_refused(served: Served) -> None:
+    assert "\nhive_fenced_writes 0\n" in served.operator.get("/metrics").body.decode()
+    for attempt in (1, 2):
+        with served.host.database.write() as session:
+            told = NewEvent(NOW, FENCED, served.host.node, data={"attempt": attempt})
+            events.tell(session, told)
+    assert "\nhive_fenced_writes 2\n" in served.operator.get("/metrics").body.decode()
 
 
 def test_figures_tell_of_jobs_and_how_old_the_queue_is(served: Served) -> None:

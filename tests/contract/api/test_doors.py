@@ -16,9 +16,10 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 
 from hive.adapters.clock import SystemClock, wait_until
-from hive.api import server, sockets
+from hive.api import connection, sockets
+from hive.api.connection import Connection, Room
 from hive.api.identity import Door, Kind
-from hive.api.server import EVERY, Api, Connection, Opened
+from hive.api.server import EVERY, Api, Opened
 from hive.api.sockets import TRIES
 from hive.domain.agent import Desired
 from hive.domain.authority import Role
@@ -169,7 +170,7 @@ def test_a_body_that_does_not_say_how_long_it_is_ends_at_the_limit_too(served: S
 def test_a_client_that_dawdles_over_its_request_is_sent_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "WITHIN", 0.3)
+    monkeypatch.setattr(connection, "WITHIN", 0.3)
     with a_served_host(tmp_path) as served:
         for begun in (b"", b"GET /v1/whoami HTTP/1.1\r\nHost:", b"POST /v1/jobs HTTP/1.1\r\n"
                       b"Host: x\r\nContent-Length: 10\r\n\r\n{"):  # fmt: skip
@@ -233,7 +234,7 @@ def test_who_was_let_in_as_the_door_closes_is_not_forgotten(tmp_path: Path) -> N
     async def close_behind_a_client() -> bytes:
         state, path = ServerState(), tmp_path / "door"
         loop = asyncio.get_running_loop()
-        make = partial(Connection, Door(Kind.HOST), Config(nothing), state)
+        make = partial(Connection, Door(Kind.HOST), Config(nothing), state, Room())
         server = await loop.create_unix_server(make, path)
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(path))

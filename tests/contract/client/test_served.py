@@ -99,7 +99,8 @@ def test_of_many_there_is_a_page(operator: Client) -> None:
 
 
 def test_events_are_followed_from_a_number_on(operator: Client) -> None:
-    operator.submit("restart", "bob")
+    for kind in ("restart", "rebuild"):
+        operator.submit(kind, "bob")
     assert are(answers.Event, operator.events(limit=3))
     told = list(islice(operator.follow_events(after=0), 2))
     assert told == operator.events(after=0)["items"][:2]
