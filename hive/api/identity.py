@@ -8,6 +8,7 @@ import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Any, Final, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -65,9 +66,14 @@ def peer_of(connection: socket.socket) -> int | None:
 def user(uid: int) -> str:
     """As `cli.boundary.requester` would call them."""
     try:
-        return pwd.getpwuid(uid).pw_name
+        return _named(uid)
     except KeyError:
         return f"uid {uid}"
+
+
+@lru_cache(maxsize=256)
+def _named(uid: int) -> str:
+    return pwd.getpwuid(uid).pw_name
 
 
 def host_of(request: Request) -> Host:
@@ -81,8 +87,10 @@ def caller_of(request: Request) -> Caller:
 
 def who_asks(host: Host, door: Door, uid: int | None, said: str) -> Caller:
     """Raises `Refused`, code `no-token`, where a token is asked for and none that is good came."""
-    if (known := door.caller(uid)) is not None:
-        return known
+    return door.caller(uid) or _bearer(host, said)
+
+
+def _bearer(host: Host, said: str) -> Caller:
     kind, _, token = said.partition(" ")
     if kind.lower() != "bearer":
         raise Refused(
@@ -130,8 +138,8 @@ class Identified:
         state, said = request.state, request.headers.get("authorization", "")
         try:
             refuse_pages(request.headers)
-            state.caller = await run_in_threadpool(
-                who_asks, host_of(request), state.door, state.uid, said
+            state.caller = state.door.caller(state.uid) or await run_in_threadpool(
+                _bearer, host_of(request), said
             )
         except HiveError as error:
             await problems.problem(error)(scope, receive, send)
@@ -139,8 +147,17 @@ class Identified:
         await self._app(scope, receive, send)
 
 
-Known = Annotated[Caller, Depends(caller_of)]
-Here = Annotated[Host, Depends(host_of)]
+async def _known(request: Request) -> Caller:
+    """Not in a thread of its own, as FastAPI asks what is no coroutine: that costs more."""
+    return caller_of(request)
+
+
+async def _here(request: Request) -> Host:
+    return host_of(request)
+
+
+Known = Annotated[Caller, Depends(_known)]
+Here = Annotated[Host, Depends(_here)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +175,7 @@ class Asking:
 def of_all(action: Action) -> Any:  # noqa: ANN401 - FastAPI's own
     """May be asked by who may do this, about nobody in particular."""
 
-    def check(host: Here, caller: Known) -> Asking:
+    async def check(host: Here, caller: Known) -> Asking:
         caller.refuse_unless(action)
         return Asking(host, caller)
 
@@ -168,7 +185,7 @@ def of_all(action: Action) -> Any:  # noqa: ANN401 - FastAPI's own
 def of_agent(action: Action) -> Any:  # noqa: ANN401 - FastAPI's own
     """About the agent `name` of the path."""
 
-    def check(host: Here, caller: Known, name: str) -> Asking:
+    async def check(host: Here, caller: Known, name: str) -> Asking:
         caller.refuse_unless(action, name)
         return Asking(host, caller)
 
@@ -178,7 +195,7 @@ def of_agent(action: Action) -> Any:  # noqa: ANN401 - FastAPI's own
 def of_inbox(action: Action) -> Any:  # noqa: ANN401 - FastAPI's own
     """About the `recipient` of the path."""
 
-    def check(host: Here, caller: Known, recipient: str) -> Asking:
+    async def check(host: Here, caller: Known, recipient: str) -> Asking:
         caller.refuse_unless(action, recipient)
         return Asking(host, caller)
 
@@ -188,7 +205,7 @@ def of_inbox(action: Action) -> Any:  # noqa: ANN401 - FastAPI's own
 def of_itself(action: Action) -> Any:  # noqa: ANN401 - FastAPI's own
     """About who asks."""
 
-    def check(host: Here, caller: Known) -> Asking:
+    async def check(host: Here, caller: Known) -> Asking:
         caller.refuse_unless(action, caller.agent)
         return Asking(host, caller)
 
