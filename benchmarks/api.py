@@ -1,6 +1,6 @@
 """The API: a read over its socket, submits a second, how soon an event is heard, and many readers.
 
-`python -m benchmarks.api [--json] [--requests N] [--agents N] [--clients N] [--log MEGABYTES]`
+`python -m benchmarks.api [--json] [--requests N] [--agents N] [--log MEGABYTES]`
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +55,6 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--requests", type=int, default=500)
     parser.add_argument("--agents", type=int, default=20)
-    parser.add_argument("--clients", type=int, default=4)
     parser.add_argument("--log", type=int, default=64, help="megabytes of a log that is read")
     asked = parser.parse_args()
     with kept_folder("bench") as (folder, _), _served(folder) as host:
@@ -75,33 +73,11 @@ def _measured(host: Host, asked: argparse.Namespace) -> Iterator[Row]:
         yield Row(f"GET {what}{beside} p95", "hive", round(percentile(took, 95), 2), "ms")
     took = [_timed(lambda: listed(host)) for _ in range(asked.requests // 10)]
     yield Row("agents in process p50", "hive", round(percentile(took, 50), 2), "ms")
-    yield Row("submit, 1 client", "hive", round(_submitted(path, names, 1, asked)), "requests/s")
-    many = asked.clients
-    yield Row(
-        f"submit, {many} clients", "hive", round(_submitted(path, names, many, asked)), "requests/s"
-    )
     heard = sorted(_heard(path, names[0]))
     yield Row("event heard p50", "hive", round(percentile(heard, 50), 1), "ms")
     yield Row("event heard p95", "hive", round(percentile(heard, 95), 1), "ms")
     job = json.loads(client.ask("POST", "/jobs", {"kind": "rebuild", "agent": names[0]}))["id"]
     yield from streams.measured(host, job, asked.log)
-
-
-def _submitted(path: Path, names: list[str], count: int, asked: argparse.Namespace) -> float:
-    """Requests a second; nobody works, so that some of them meet a job that is live already."""
-
-    def submit(number: int) -> None:
-        client = Client(Local(path))
-        mine = names[number::count]
-        for at in range(asked.requests // count):
-            kind = ("stop", "start", "restart")[at // len(mine) % 3]
-            client.ask("POST", "/jobs", {"kind": kind, "agent": mine[at % len(mine)]})
-
-    began = time.perf_counter()
-    with ThreadPoolExecutor(count) as clients:
-        list(clients.map(submit, range(count)))
-    requests: int = asked.requests
-    return requests / (time.perf_counter() - began)
 
 
 def _heard(path: Path, name: str) -> Iterator[float]:

@@ -1,20 +1,19 @@
-"""Submits over the socket, by clients at once, against `hive api` in a process of its own.
+"""`hive api` in a process of its own: submits by clients at once, and a read from the shell.
 
-Every tenth is said again under its key. After it each must be there exactly once, or this fails.
+Every tenth submit is said again under its key. After all of them each job must be there exactly
+once, or this fails. The read is the same command over the socket and in the database.
 `python -m benchmarks.submits [--json] [--requests N] [--clients N]`
 """
 
 from __future__ import annotations
 
 import argparse
-import http.client
 import json
 import os
-import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
@@ -22,13 +21,14 @@ from itertools import product
 from pathlib import Path
 from typing import Final
 
-from typing_extensions import override
-
+from benchmarks.local import Local
 from benchmarks.peers.figures import percentile
 from benchmarks.rows import Row, show
 from benchmarks.servers import kept_folder
+from benchmarks.spawn import timed
 from hive import bootstrap
 from hive.adapters.clock import SystemClock, wait_until
+from hive.adapters.shell import LocalShell
 from hive.domain.agent import Agent, AgentSettings, Desired
 from hive.domain.names import AgentName
 from hive.domain.ports import port_of
@@ -42,24 +42,12 @@ AGAIN: Final = 10
 PATIENCE: Final = timedelta(seconds=30)
 
 
-class Local(http.client.HTTPConnection):
-    """One connection that is kept, as a client that asks often would."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__("hive", timeout=30)
-        self._path = path
-
-    @override
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.connect(str(self._path))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--requests", type=int, default=2000)
     parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--reads", type=int, default=20)
     asked = parser.parse_args()
     with kept_folder("bench", server=True) as (folder, keep):
         env = {
@@ -73,7 +61,7 @@ def main() -> None:
         path = host.layout.host_socket
         if not wait_until(SystemClock(), path.exists, PATIENCE, PATIENCE / 600):
             raise SystemExit("the API is not ready")
-        rows = list(_measured(host, names, asked))
+        rows = [*_measured(host, names, asked), *_from_the_shell(env, folder, asked.reads)]
         host.database.dispose()
     show(rows, as_json=asked.json)
 
@@ -93,6 +81,15 @@ def _measured(host: Host, names: list[AgentName], asked: argparse.Namespace) -> 
     yield Row(what, "hive", round(len(took) / seconds), "requests/s")
     for number in (50, 99):
         yield Row(f"{what}, p{number}", "hive", round(percentile(took, number), 1), "ms")
+
+
+def _from_the_shell(env: Mapping[str, str], folder: Path, reads: int) -> Iterator[Row]:
+    hive = str(Path(sys.executable).with_name("hive"))
+    ways = {"over the socket": {}, "in the database": {"HIVE_RUN_DIR": str(folder / "nobody")}}
+    for way, more in ways.items():
+        shell = LocalShell({**env, **more})
+        took = [timed(lambda: shell.run(hive, "jobs", "--json")) for _ in range(reads)]  # noqa: B023
+        yield Row(f"hive jobs {way}, p50", "hive", round(1000 * percentile(took, 50)), "ms")
 
 
 def _submitted(

@@ -29,6 +29,7 @@ from hive.client.answers import (
     Submitted,
     Sweep,
     Token,
+    Waiting,
     Worker,
 )  # fmt: skip
 from hive.domain.authority import Role
@@ -247,8 +248,9 @@ class Here:
         found = inbox.look(self.host, of, acked=acked, limit=limit or PAGE)
         return _page(Message, map(message_as_json, found))
 
-    def waiting(self, recipient: str, *, node: str | None = None) -> int:
-        return inbox.count(self.host, inbox.of(self.host, recipient, node_of(node)))
+    def waiting(self, recipient: str, *, node: str | None = None) -> Waiting:
+        of = inbox.of(self.host, recipient, node_of(node))
+        return {"waiting": inbox.count(self.host, of)}
 
     def take(
         self, recipient: str, *, limit: int | None = None, node: str | None = None

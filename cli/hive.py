@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         Submitted,
         Sweep,
         Token,
+        Waiting,
         Worker,
     )  # fmt: skip
 
@@ -141,7 +142,7 @@ class Hive(Protocol):
         limit: int | None = None,
         node: str | None = None,
     ) -> Page[Message]: ...
-    def waiting(self, recipient: str, *, node: str | None = None) -> int: ...
+    def waiting(self, recipient: str, *, node: str | None = None) -> Waiting: ...
     def take(
         self, recipient: str, *, limit: int | None = None, node: str | None = None
     ) -> Page[Message]: ...

@@ -57,7 +57,7 @@ def inbox(
             if not taken:
                 CLOCK.sleep(POLL)
             taken = _taken(hive, name, node, limit, ack=ack, as_json=as_json)
-        _say_what_is_left(hive.waiting(name, node=node), 0 if ack else taken)
+        _say_what_is_left(hive.waiting(name, node=node)["waiting"], 0 if ack else taken)
 
 
 def send(

@@ -247,10 +247,9 @@ class Client:
         query = {"acked": acked or None, "limit": limit, "node": node}
         return page_of(Message, self._get(f"/v1/inbox/{_part(recipient)}", **query))
 
-    def waiting(self, recipient: str, *, node: str | None = None) -> int:
+    def waiting(self, recipient: str, *, node: str | None = None) -> Waiting:
         """How many messages nobody has acknowledged."""
-        asked = self._get(f"/v1/inbox/{_part(recipient)}/count", node=node)
-        return of(Waiting, asked)["waiting"]
+        return of(Waiting, self._get(f"/v1/inbox/{_part(recipient)}/count", node=node))
 
     def take(
         self,

@@ -156,12 +156,12 @@ def test_messages(hive: Hive) -> None:
     assert is_a(answers.Message, sent)
     assert hive.send("alice", "hello", key="mine")["id"] == sent["id"]
     assert sent["from"] == "operator"
-    assert hive.waiting("alice") == 1
+    assert hive.waiting("alice") == {"waiting": 1}
     assert are(answers.Message, hive.inbox("alice"))
     assert [one["id"] for one in hive.take("alice", limit=5)["items"]] == [sent["id"]]
     assert hive.take("alice")["items"] == []
     assert hive.ack([sent["id"]]) == {"acked": 1}
-    assert hive.waiting("alice") == 0
+    assert hive.waiting("alice") == {"waiting": 0}
     assert [one["id"] for one in hive.inbox("alice", acked=True)["items"]] == [sent["id"]]
 
 

@@ -43,7 +43,7 @@ KEPT = sent(samples.KEPT.as_json())
 GONE = Said(status=204)
 WORD = {"at": "2026", "kind": "agent.status", "agent": "alice", "data": {"text": "busy"}}
 STEP = {"name": "Built", "holds": True, "because": "it is"}
-
+SWEEP = {"agents": 2, "differ": [], "orphans": [], "reports": []}
 ROUTES: list[tuple[str, Ask, dict[str, str], Any, Any]] = [
     # line, how it is asked, the query, the body, the answer
     ("GET /v1/whoami", lambda c: c.whoami(), NONE, None, me()),
@@ -113,7 +113,13 @@ ROUTES: list[tuple[str, Ask, dict[str, str], Any, Any]] = [
         None,
         page(STEP),
     ),
-    ("GET /v1/plan/reconcile", lambda c: c.plan_sweep(), NONE, None, {"differ": []}),
+    (
+        "GET /v1/plan/reconcile",
+        lambda c: c.plan_sweep(node="there"),
+        {"node": "there"},
+        None,
+        SWEEP,
+    ),
     (
         "GET /v1/jobs/7/logs",
         lambda c: c.logs(7, after=4, limit=2),
@@ -136,6 +142,7 @@ ROUTES: list[tuple[str, Ask, dict[str, str], Any, Any]] = [
         None,
         page(),
     ),
+    ("GET /v1/inbox/alice/count", lambda c: c.waiting("alice"), NONE, None, {"waiting": 3}),
     (
         "POST /v1/inbox/alice/take",
         lambda c: c.take("alice", limit=3, wait=MINUTE),
