@@ -164,6 +164,11 @@ class Fleet:
 
     # Jobs
 
+    def takes_to_boot(self, seconds: int) -> None:
+        """So long each system of the pretend host takes to come up."""
+        (self.state / "sim").mkdir(parents=True, exist_ok=True)
+        (self.state / "sim" / "boot-seconds").write_text(str(seconds))
+
     def submit(self, agent: str, **also: Any) -> JobId:  # noqa: ANN401 - NewJob's, and the ask
         return a_drill(self.host, agent, **also).id
 

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from hive.api import answers, shapes
 from hive.api.identity import Asking, of_all, of_inbox, of_itself
 from hive.api.jobs import Key
-from hive.api.streams import Found, Told, happens, reader_of
+from hive.api.streams import Found, Told, happens
 from hive.domain.authority import Action, Role
 from hive.domain.message import OPERATOR, Message
 from hive.queue.host import Host
@@ -59,10 +59,8 @@ async def take(
     asked, host = body or shapes.Take(), who.host
     of = await run_in_threadpool(inbox.of, host, recipient, node_of(node))
     found = await run_in_threadpool(inbox.take, host, of, limit=asked.limit)
-    if not found and asked.wait:
-        reader, due = reader_of(request), IsDue(host, of)
-        if await happens(reader, due, asked.wait, request.is_disconnected):
-            found = await run_in_threadpool(inbox.take, host, of, limit=asked.limit)
+    if not found and asked.wait and await happens(request, IsDue(host, of), asked.wait):
+        found = await run_in_threadpool(inbox.take, host, of, limit=asked.limit)
     return _page(found)
 
 

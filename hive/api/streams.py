@@ -17,7 +17,7 @@ from fastapi import Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from hive.api.identity import is_still_known
+from hive.api.identity import Door, Kind, is_still_known
 from hive.domain.job import ENDED, JobId
 from hive.domain.names import AgentName
 from hive.errors import HiveError, NotFound, Transient
@@ -34,8 +34,8 @@ AT_LEAST: Final = timedelta(seconds=1)
 ALIVE: Final = 15.0
 """Seconds of silence after which a stream says that it is still there."""
 PAGE: Final = 500
-MOST: Final = 200
-"""Listeners at once."""
+MOST: Final = {Kind.HOST: 200, Kind.TCP: 200, Kind.AGENT: 16}
+"""Listeners of one door at once: as many agents as there are may each wait for their messages."""
 
 log = logging.getLogger("hive.api")
 
@@ -78,6 +78,8 @@ class Listener:
     """Who waits for answers to one question; what it has not taken keeps it from being asked."""
 
     question: Question
+    door: Door
+    """By which they came."""
     loop: asyncio.AbstractEventLoop
     answers: asyncio.Queue[list[Told] | None] = field(default_factory=lambda: asyncio.Queue())
     is_behind: bool = True
@@ -120,11 +122,11 @@ class Reader:
         self._thread.join()
 
     @contextmanager
-    def listening(self, question: Question) -> Iterator[Listener]:
+    def listening(self, question: Question, door: Door) -> Iterator[Listener]:
         """In the event loop's thread. Raises `Transient` while too many do, or the reader ends."""
-        listener = Listener(question, asyncio.get_running_loop())
+        listener = Listener(question, door, asyncio.get_running_loop())
         with self._change:
-            self._refuse_more()
+            self._refuse_more(door)
             self._listeners.add(listener)
             self._change.notify_all()
         try:
@@ -133,15 +135,16 @@ class Reader:
             with self._change:
                 self._listeners.discard(listener)
 
-    def refuse_more(self) -> None:
+    def refuse_more(self, door: Door) -> None:
         """Raises `Transient` while too many listen: before an answer has begun that could not."""
         with self._change:
-            self._refuse_more()
+            self._refuse_more(door)
 
-    def _refuse_more(self) -> None:
-        if self._is_over or len(self._listeners) >= MOST:
+    def _refuse_more(self, door: Door) -> None:
+        beside = sum(1 for one in self._listeners if one.door == door)
+        if self._is_over or beside >= MOST[door.kind]:
             raise Transient(
-                f"{MOST} listen already",
+                f"{beside} listen here already",
                 code="too-many-streams",
                 hint="come back when some have gone",
             )
@@ -262,17 +265,18 @@ def server_sent(request: Request, question: Question) -> StreamingResponse:
     Who is not known any more, as their token was revoked, hears no more a moment later.
     """
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    reader_of(request).refuse_more()
-    told = _told(reader_of(request), question, partial(is_still_known, request))
+    door: Door = request.state.door
+    reader_of(request).refuse_more(door)
+    told = _told(reader_of(request), door, question, partial(is_still_known, request))
     return StreamingResponse(told, media_type="text/event-stream", headers=headers)
 
 
 async def _told(
-    reader: Reader, question: Question, is_known: Callable[[], bool]
+    reader: Reader, door: Door, question: Question, is_known: Callable[[], bool]
 ) -> AsyncIterator[str]:
     loop = asyncio.get_running_loop()
     known_until = loop.time() + ALIVE
-    with reader.listening(question) as listener:
+    with reader.listening(question, door) as listener:
         yield ": here\n\n"
         while True:
             found = await _answer(listener, ALIVE)
@@ -293,17 +297,15 @@ async def _answer(listener: Listener, within: float) -> list[Told] | None:
         return []
 
 
-async def happens(
-    reader: Reader, question: Question, within: float, is_gone: Callable[[], Any]
-) -> bool:
+async def happens(request: Request, question: Question, within: float) -> bool:
     """Parked until the question has an answer; False once time has run out or nobody waits."""
     loop = asyncio.get_running_loop()
     until = loop.time() + within
-    with reader.listening(question) as listener:
+    with reader_of(request).listening(question, request.state.door) as listener:
         while (left := until - loop.time()) > 0:
             try:
                 return await asyncio.wait_for(listener.answers.get(), min(left, 1.0)) is not END
             except TimeoutError:
-                if await is_gone():
+                if await request.is_disconnected():
                     return False
     return False

@@ -443,6 +443,7 @@ def test_a_command_takes_over_when_the_worker_that_it_follows_is_killed(fleet: F
 
 
 def test_an_interrupted_command_gives_its_job_back_and_says_so(fleet: Fleet) -> None:
+    fleet.takes_to_boot(5)
     command = fleet.hive("spawn", "alice")
     fleet.until(lambda: "ProposedSeeded" in command.err, "the spawn is under way")
     command.signal(signal.SIGINT)

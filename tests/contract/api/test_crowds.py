@@ -6,6 +6,7 @@ import resource
 import select
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from hive.domain.authority import Role
 from tests.asking import Served, Stream, a_served_host
 from tests.contract.api.test_streams import a_line
 from tests.contract.store_samples import a_running_job
-from tests.pretend import ALICE
+from tests.pretend import ALICE, BOB
 
 FULL = 8
 
@@ -119,11 +120,30 @@ def test_who_takes_nothing_of_an_answer_is_left(
 def test_who_may_not_listen_as_too_many_do_is_told_so(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "MOST", 2)
+    monkeypatch.setattr(streams, "MOST", dict.fromkeys(Kind, 2))
     with listening(served, 1), listening(served, 1) as (stream,):
         for path in ("/events/live", "/events/live?after=0"):
-            said = served.operator.get(path)
+            said = served.tcp(Role.VIEWER).get(path)
             assert (said.status, said.code) == (503, "too-many-streams")
-        assert served.agent(ALICE).post("/inbox/alice/take", {"wait": 5}).code == "too-many-streams"
+        with served.operator.stream("/events/live"):
+            pass  # another door
         served.agent(ALICE).post("/status", {"text": "one"})
         assert stream.next()
+
+
+def test_an_agent_that_listens_often_keeps_nobody_else_from_it(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many agents as there are wait for their messages, each at its own door."""
+    monkeypatch.setattr(streams, "MOST", dict.fromkeys(Kind, 2))
+    alice, bob = served.agent(ALICE), served.agent(BOB)
+    with ThreadPoolExecutor(3) as parked:
+        waits = [parked.submit(alice.post, "/inbox/alice/take", {"wait": 30}) for _ in range(3)]
+        refused = next(as_completed(waits)).result()
+        assert (refused.status, refused.code) == (503, "too-many-streams")
+        assert bob.post("/inbox/bob/take", {"wait": 0.1}).items == []
+        with listening(served, 1):
+            for _ in range(2):
+                served.operator.post("/messages", {"to": "alice", "text": "go on"})
+        answered = [one.result() for one in waits]
+        assert sorted(one.status for one in answered) == [200, 200, 503]

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+from hive.api.identity import Door, Kind
 from hive.api.streams import Found, Reader, Told
 from hive.domain.event import NewEvent
 from hive.store import events
@@ -61,7 +62,7 @@ def test_a_hundred_who_ask_the_same_are_answered_by_one_look(served: Served) -> 
         reader = Reader(served.host)
         with ExitStack() as stack:
             for one in asked:
-                stack.enter_context(reader.listening(one))
+                stack.enter_context(reader.listening(one, Door(Kind.HOST)))
             reader._look()
 
     asyncio.run(listen())
