@@ -40,7 +40,7 @@ SHRINK: Final = frozenset({"JOB", "LAST EVENT", "NOTE"})
 """Columns that are cut where the terminal is too narrow for all."""
 AROUND: Final = 5
 """Lines of the screen that tell of no agent."""
-LEAVING: Final = (signal.SIGTERM, signal.SIGHUP)
+LEAVING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 RESIZED: Final = signal.SIGWINCH
 
 

@@ -70,6 +70,7 @@ def _names(state: Path, world: World) -> Iterator[tuple[str, str]]:
     if found:
         yield found.key, "KEY"
     yield str(state), "STATE"
+    yield world.address, "ADDRESS"
     rev = world.git.ref(world.layout.applied(ALICE), "refs/heads/main")
     if rev:
         yield rev, "REV"
