@@ -18,6 +18,8 @@ from hive.errors import HiveError, Transient
 
 PATIENCE: Final = timedelta(seconds=60)
 """An API that is started again meanwhile does not end a look at a job."""
+PROMPT: Final = timedelta(seconds=5)
+"""An API that does not say within this who asks is none: one that was stopped, perhaps."""
 RARELY: Final = timedelta(seconds=2)
 """Between two looks whether anybody works on what is waited for."""
 
@@ -30,12 +32,12 @@ class Over(Client):
     @classmethod
     def socket(cls, path: Path, *, is_ours: bool = True) -> Over | None:
         """None where nobody answers there, or not to us: then the database is asked."""
-        over = cls(Wire(place_of(path)), is_ours=is_ours)
+        place = place_of(path)
         try:
-            over.whoami()
+            cls(Wire(place, within=PROMPT)).whoami()
         except HiveError:
             return None
-        return over
+        return cls(Wire(place), is_ours=is_ours)
 
     @property
     def node(self) -> str:

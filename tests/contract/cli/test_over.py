@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import threading
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 import pytest
 import typer
 
+from cli import over
 from cli.boundary import asked, connected
 from cli.here import Here
 from cli.hive import CLOCK, EVERY
@@ -101,8 +104,23 @@ def test_an_api_that_is_started_again_does_not_end_a_look(
     assert wait_until(CLOCK, lambda: not answers(served), WITHIN, EVERY)
     looking = threading.Thread(target=hive.see_through, args=(job,))
     looking.start()
-    over = threading.Event()
-    with running(Api(served.host, None), over):
+    until = threading.Event()
+    with running(Api(served.host, None), until):
         hive.cancel(job)
         looking.join(30)
         assert not looking.is_alive()
+
+
+def test_a_socket_at_which_nobody_answers_keeps_no_command_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of an API that was stopped: whoever comes is let in, and hears nothing."""
+    monkeypatch.setattr(over, "PROMPT", timedelta(milliseconds=200))
+    for name, value in environment(tmp_path / "state").items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "state" / "run").mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "state" / "run" / "host.sock"))
+        listening.listen()
+        with asked() as hive:
+            assert isinstance(hive, Here)
