@@ -260,6 +260,8 @@ HIVE: Final = "hive"
 def become(env: dict[str, str], files: tuple[str, str], words: list[str]) -> None:
     """What a forked process does: it is `words`, as if just started; a path is executed."""
     os.setsid()
+    # Tests that a shell runs in the background are told to ignore it, and would pass that on.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     die_together()()
     for number, name in enumerate(files, start=1):
         file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
