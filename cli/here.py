@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, TypeVar, cast
 
-from cli.hive import EVERY
+from cli.hive import EVERY, PAGE
 from hive.client.answers import (
     Acknowledged,
     AddedSchedule,
@@ -59,7 +59,8 @@ from hive.service.inbox import message_as_json
 from hive.service.jobs import line_as_json
 from hive.service.lifecycle import Asked
 
-PAGE: Final = 1000
+FEW: Final = 50
+"""Jobs of a page that is not said how long to be, as the API has it."""
 T = TypeVar("T")
 
 
@@ -109,7 +110,7 @@ class Here:
         cursor: str | None = None,
     ) -> Page[Job]:
         name, before = _agent(agent), JobId(int(cursor)) if cursor else None
-        many = limit or PAGE
+        many = limit or FEW
         found = jobs.listed(
             self.host, state=state, agent=name, kind=kind, before=before, limit=many
         )

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 CLOCK: Final = SystemClock()
 EVERY: Final = timedelta(milliseconds=100)
 """Between two looks at what goes on."""
+PAGE: Final = 1000
+"""Rows that are handed out at once."""
 
 
 class Hive(Protocol):
@@ -190,3 +192,24 @@ def is_served(hive: Hive, node: str) -> bool:
 def is_pending(job: Job) -> bool:
     """It runs, or will; neither has it ended nor does it wait for an operator."""
     return JobState(job["state"]) in PENDING
+
+
+def newest(
+    hive: Hive,
+    *,
+    state: JobState | None = None,
+    agent: str | None = None,
+    kind: str | None = None,
+    limit: int,
+) -> list[Job]:
+    """So many jobs at most, by as many pages as it takes."""
+    found: list[Job] = []
+    cursor: str | None = None
+    while len(found) < limit:
+        many = min(PAGE, limit - len(found))
+        page = hive.jobs(state=state, agent=agent, kind=kind, limit=many, cursor=cursor)
+        found += page["items"]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    return found

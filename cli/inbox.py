@@ -12,7 +12,7 @@ import typer
 
 from cli.boundary import agent_name, asked, node_name, say
 from cli.follow import OnNode
-from cli.hive import CLOCK
+from cli.hive import CLOCK, PAGE
 from cli.plain import plain
 from hive.domain.message import LEASE, OPERATOR
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from cli.hive import Hive
     from hive.client.answers import Message
 
-MOST = 1000
-"""Messages that are handed out at once."""
 POLL = timedelta(milliseconds=250)
 LAST = 2**63 - 1
 
@@ -38,7 +36,7 @@ def inbox(
     every: Annotated[
         bool, typer.Option("--all", help="Only look at the newest, acknowledged ones too.")
     ] = False,
-    limit: Annotated[int, typer.Option(help="How many at most.", min=1, max=MOST)] = 100,
+    limit: Annotated[int, typer.Option(help="How many at most.", min=1, max=PAGE)] = 100,
     node: OnNode = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:

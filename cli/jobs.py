@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.boundary import ENDED_BADLY, agent_name, asked, connected, requester, say
 from cli.follow import AsJson, Detach, Id, follow, tell
-from cli.hive import CLOCK, EVERY, is_pending
+from cli.hive import CLOCK, EVERY, is_pending, newest
 from cli.output import show_job, show_jobs, show_json
 from cli.plain import plain
 from hive.domain.job import ENDED, JobId, JobState
 
 if TYPE_CHECKING:
     from cli.hive import Hive
-    from hive.client.answers import Job, Line
+    from hive.client.answers import Line
 
 app = typer.Typer(no_args_is_help=True, help="One job.")
-
-PAGE: Final = 1000
-"""Jobs that are asked for at once."""
 
 
 def jobs(
@@ -35,28 +32,11 @@ def jobs(
     if agent is not None:
         agent_name(agent)
     with asked() as hive:
-        found = _newest(hive, state, agent, kind, limit)
+        found = newest(hive, state=state, agent=agent, kind=kind, limit=limit)
         if as_json:
             show_json(found)
         else:
             show_jobs(found)
-
-
-def _newest(
-    hive: Hive, state: JobState | None, agent: str | None, kind: str | None, limit: int
-) -> list[Job]:
-    found: list[Job] = []
-    cursor: str | None = None
-    while len(found) < limit:
-        page = hive.jobs(
-            state=state, agent=agent, kind=kind, cursor=cursor,
-            limit=min(PAGE, limit - len(found)),
-        )  # fmt: skip
-        found += page["items"]
-        cursor = page["next"]
-        if cursor is None:
-            break
-    return found
 
 
 @app.callback()

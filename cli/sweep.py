@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from cli.boundary import asked, boundary, node_name
 from cli.follow import AsJson, Key, OnNode, follow
-from cli.hive import is_served
+from cli.hive import is_served, newest
 from hive.domain.job import PENDING
 from hive.domain.roster import SWEEP
 from hive.errors import Refused
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cli.hive import Hive
     from hive.client.answers import Job
 
+ALL: Final = 100_000
 Wait = Annotated[
     bool, typer.Option("--wait", help="Until it has ended, and all that it has enqueued.")
 ]
@@ -59,6 +60,6 @@ def _see_to(hive: Hive, job: Job, *, wait: bool, as_json: bool) -> None:
 
 def _left(hive: Hive, node: str) -> list[Job]:
     """What sweeps have enqueued for this node, and what has not ended: one was killed, perhaps."""
-    live = [job for state in PENDING for job in hive.jobs(state=state)["items"]]
+    live = [job for state in PENDING for job in newest(hive, state=state, limit=ALL)]
     asked_by_sweeps = (job for job in live if job["requested_by"] == SWEEP and job["node"] == node)
     return sorted(asked_by_sweeps, key=lambda job: job["id"])

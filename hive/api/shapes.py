@@ -232,6 +232,7 @@ class Differing(Shape):
 
 class Report(Shape):
     kind: str
+    agent: str | None
     said: str
 
 

@@ -94,11 +94,6 @@ def run(host: Host, name: ScheduleName, *, by: str) -> list[Job]:
     return made
 
 
-def next_of(schedule: Schedule) -> str | None:
-    """As it is told."""
-    return instant(schedule.next_fire)
-
-
 def _known(session: Session, name: ScheduleName) -> Schedule:
     found = schedules.find(session, name)
     if found is None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cli.hive import Hive, is_pending, is_served
+from cli.hive import PAGE, Hive, is_pending, is_served, newest
 from hive.client import answers
 from hive.domain.event import NewEvent
 from hive.domain.job import JobId, JobState
@@ -19,6 +19,7 @@ from hive.errors import HiveError, IllegalMove, NotFound, Refused
 from hive.store import events, logs
 from hive.store.logs import NewLine
 from tests.asking import Served
+from tests.contract.store_samples import a_job
 from tests.pretend import environment
 from tests.unit.client.test_answers import differences
 
@@ -83,6 +84,14 @@ def test_many_jobs_come_by_pages(hive: Hive) -> None:
     assert [job["id"] for job in first["items"]] == [made[2], made[1]]
     rest = hive.jobs(limit=2, cursor=first["next"])
     assert ([job["id"] for job in rest["items"]], rest["next"]) == ([made[0]], None)
+
+
+def test_more_jobs_than_a_page_are_found_all(hive: Hive, served: Served) -> None:
+    with served.host.database.write() as session:
+        made = [a_job(session).id for _ in range(PAGE + 51)]
+    assert [job["id"] for job in newest(hive, limit=10_000)] == made[::-1]
+    assert [job["id"] for job in newest(hive, limit=60)] == made[::-1][:60]
+    assert len(hive.jobs()["items"]) == 50
 
 
 def test_one_word_is_a_job_for_each(hive: Hive) -> None:
