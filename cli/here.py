@@ -8,30 +8,7 @@ from datetime import timedelta
 from typing import Any, Final, TypeVar, cast
 
 from cli.hive import EVERY, PAGE
-from hive.client.answers import (
-    Acknowledged,
-    AddedSchedule,
-    Agent,
-    ChangedAgent,
-    Diff,
-    Event,
-    Job,
-    Kept,
-    Kind,
-    Line,
-    MadeToken,
-    Message,
-    Node,
-    Page,
-    PlannedStep,
-    Schedule,
-    Status,
-    Submitted,
-    Sweep,
-    Token,
-    Waiting,
-    Worker,
-)  # fmt: skip
+from hive.client import answers
 from hive.domain.authority import Role
 from hive.domain.job import ENDED, JobId, JobState
 from hive.domain.message import OPERATOR
@@ -76,27 +53,27 @@ class Here:
     def node(self) -> str:
         return self.host.node
 
-    def status(self) -> Status:
-        return cast(Status, status.status(self.host).as_json())
+    def status(self) -> answers.Status:
+        return cast(answers.Status, status.status(self.host).as_json())
 
     # Agents
 
-    def agents(self) -> Page[Agent]:
-        return _page(Agent, (view.as_json() for view in agents.listed(self.host)))
+    def agents(self) -> answers.Page[answers.Agent]:
+        return _page(answers.Agent, (view.as_json() for view in agents.listed(self.host)))
 
-    def agent(self, name: str) -> Agent:
-        return cast(Agent, agents.show(self.host, AgentName(name)).as_json())
+    def agent(self, name: str) -> answers.Agent:
+        return cast(answers.Agent, agents.show(self.host, AgentName(name)).as_json())
 
-    def set_agent(self, name: str, *settings: str, node: str | None = None) -> ChangedAgent:
+    def set_agent(self, name: str, *settings: str, node: str | None = None) -> answers.ChangedAgent:
         checked, where = AgentName(name), node_of(node)
         asked = Asked(self.by, None, where)
         submitted = lifecycle.change(self.host, checked, asked, list(settings))
         shown = agents.show(self.host, checked, where).as_json()
         limit = self.job(submitted[0].id) if submitted else None
-        return cast(ChangedAgent, {**shown, "limit": limit})
+        return cast(answers.ChangedAgent, {**shown, "limit": limit})
 
-    def kept(self) -> Page[Kept]:
-        return _page(Kept, (view.as_json() for view in kept.kept(self.host)))
+    def kept(self) -> answers.Page[answers.Kept]:
+        return _page(answers.Kept, (view.as_json() for view in kept.kept(self.host)))
 
     # Jobs
 
@@ -108,18 +85,18 @@ class Here:
         kind: str | None = None,
         limit: int | None = None,
         cursor: str | None = None,
-    ) -> Page[Job]:
+    ) -> answers.Page[answers.Job]:
         name, before = _agent(agent), JobId(int(cursor)) if cursor else None
         many = limit or FEW
         found = jobs.listed(
             self.host, state=state, agent=name, kind=kind, before=before, limit=many
         )
         following = str(found[-1].job.id) if len(found) == many else None
-        return _page(Job, (view.as_json() for view in found), following)
+        return _page(answers.Job, (view.as_json() for view in found), following)
 
     def submit(
         self,
-        kind: Kind,
+        kind: answers.Kind,
         agent: str | None = None,
         *,
         node: str | None = None,
@@ -128,46 +105,48 @@ class Here:
         restart: str | None = None,
         to: int | None = None,
         key: str | None = None,
-    ) -> Submitted:
+    ) -> answers.Submitted:
         wish = Wish(kind, _agent(agent), rev, message, restart, JobId(to) if to else None)
         job, is_new = asking.submit(self.host, wish, Asked(self.by, key, node_of(node)))
         shown = jobs.accepted(self.host, job, is_new=is_new).as_json()
-        return cast(Submitted, {**shown, "new": is_new})
+        return cast(answers.Submitted, {**shown, "new": is_new})
 
-    def rebuild_all(self, *, node: str | None = None, restart: str | None = None) -> Page[Job]:
+    def rebuild_all(
+        self, *, node: str | None = None, restart: str | None = None
+    ) -> answers.Page[answers.Job]:
         return self._many(Wish("rebuild", restart=restart), node)
 
-    def sweep_all(self) -> Page[Job]:
+    def sweep_all(self) -> answers.Page[answers.Job]:
         return self._many(Wish("reconcile", all_nodes=True), None)
 
-    def job(self, job: int) -> Job:
-        return cast(Job, jobs.show(self.host, JobId(job)).as_json())
+    def job(self, job: int) -> answers.Job:
+        return cast(answers.Job, jobs.show(self.host, JobId(job)).as_json())
 
-    def children(self, job: int) -> Page[Job]:
-        return _page(Job, (view.as_json() for view in jobs.children(self.host, JobId(job))))
+    def children(self, job: int) -> answers.Page[answers.Job]:
+        return _page(answers.Job, (view.as_json() for view in jobs.children(self.host, JobId(job))))
 
     def see_through(self, job: int) -> None:
         jobs.run(self.host, JobId(job))
 
-    def cancel(self, job: int) -> Job:
+    def cancel(self, job: int) -> answers.Job:
         return self.job(jobs.cancel(self.host, JobId(job)).id)
 
-    def retry(self, job: int) -> Job:
+    def retry(self, job: int) -> answers.Job:
         return self.job(agents.retry(self.host, JobId(job)).id)
 
-    def pending(self) -> Page[Job]:
-        return _page(Job, (view.as_json() for view in approvals.pending(self.host)))
+    def pending(self) -> answers.Page[answers.Job]:
+        return _page(answers.Job, (view.as_json() for view in approvals.pending(self.host)))
 
-    def diff(self, job: int) -> Diff:
-        return cast(Diff, diffs.of(self.host, JobId(job)).as_json())
+    def diff(self, job: int) -> answers.Diff:
+        return cast(answers.Diff, diffs.of(self.host, JobId(job)).as_json())
 
-    def approve(self, job: int, *, expected: str | None = None) -> Job:
+    def approve(self, job: int, *, expected: str | None = None) -> answers.Job:
         return self.job(approvals.approve(self.host, JobId(job), by=self.by, expect=expected).id)
 
-    def deny(self, job: int, *, note: str = "") -> Job:
+    def deny(self, job: int, *, note: str = "") -> answers.Job:
         return self.job(approvals.deny(self.host, JobId(job), note=note).id)
 
-    def withdraw(self, job: int) -> Job:
+    def withdraw(self, job: int) -> answers.Job:
         return self.job(approvals.withdraw(self.host, JobId(job)).id)
 
     def plan(
@@ -178,22 +157,22 @@ class Here:
         rev: str | None = None,
         to: int | None = None,
         node: str | None = None,
-    ) -> Page[PlannedStep]:
+    ) -> answers.Page[answers.PlannedStep]:
         wish = Wish(verb, _agent(agent), rev, to=JobId(to) if to else None)
         found = asking.planned(self.host, wish, node=node_of(node))
-        return _page(PlannedStep, (plans.step_as_json(*one) for one in found))
+        return _page(answers.PlannedStep, (plans.step_as_json(*one) for one in found))
 
-    def plan_sweep(self, *, node: str | None = None) -> Sweep:
-        return cast(Sweep, sweeps.planned(self.host, node=node_of(node)).as_json())
+    def plan_sweep(self, *, node: str | None = None) -> answers.Sweep:
+        return cast(answers.Sweep, sweeps.planned(self.host, node=node_of(node)).as_json())
 
     # Logs and events
 
-    def logs(self, job: int, *, after: int | None = None) -> Page[Line]:
+    def logs(self, job: int, *, after: int | None = None) -> answers.Page[answers.Line]:
         found = jobs.lines(self.host, JobId(job), after=after or 0, limit=PAGE)
         following = str(found[-1].seq) if len(found) == PAGE else None
-        return _page(Line, map(line_as_json, found), following)
+        return _page(answers.Line, map(line_as_json, found), following)
 
-    def follow_logs(self, job: int, *, after: int = 0) -> Iterator[Line]:
+    def follow_logs(self, job: int, *, after: int = 0) -> Iterator[answers.Line]:
         """Looked at before its lines are, so that those of one that has ended are all."""
         while True:
             is_over = JobState(self.job(job)["state"]) in ENDED
@@ -211,13 +190,13 @@ class Here:
         kind: str | None = None,
         agent: str | None = None,
         job: int | None = None,
-    ) -> Page[Event]:
+    ) -> answers.Page[answers.Event]:
         found = fleet.happened(
             self.host, after=after, kind=kind, limit=PAGE,
             job=JobId(job) if job else None, agent=_agent(agent),
         )  # fmt: skip
         following = str(found[-1].seq) if len(found) == PAGE else None
-        return _page(Event, (event.as_json() for event in found), following)
+        return _page(answers.Event, (event.as_json() for event in found), following)
 
     def follow_events(
         self,
@@ -226,7 +205,7 @@ class Here:
         kind: str | None = None,
         agent: str | None = None,
         job: int | None = None,
-    ) -> Iterator[Event]:
+    ) -> Iterator[answers.Event]:
         after = fleet.newest(self.host) if after is None else after
         while True:
             found = self.events(after=after, kind=kind, agent=agent, job=job)["items"]
@@ -244,21 +223,21 @@ class Here:
         acked: bool = False,
         limit: int | None = None,
         node: str | None = None,
-    ) -> Page[Message]:
+    ) -> answers.Page[answers.Message]:
         of = inbox.of(self.host, recipient, node_of(node))
         found = inbox.look(self.host, of, acked=acked, limit=limit or PAGE)
-        return _page(Message, map(message_as_json, found))
+        return _page(answers.Message, map(message_as_json, found))
 
-    def waiting(self, recipient: str, *, node: str | None = None) -> Waiting:
+    def waiting(self, recipient: str, *, node: str | None = None) -> answers.Waiting:
         of = inbox.of(self.host, recipient, node_of(node))
         return {"waiting": inbox.count(self.host, of)}
 
     def take(
         self, recipient: str, *, limit: int | None = None, node: str | None = None
-    ) -> Page[Message]:
+    ) -> answers.Page[answers.Message]:
         of = inbox.of(self.host, recipient, node_of(node))
         found = inbox.take(self.host, of, limit=limit or PAGE)
-        return _page(Message, map(message_as_json, found))
+        return _page(answers.Message, map(message_as_json, found))
 
     def send(
         self,
@@ -268,49 +247,49 @@ class Here:
         reply_to: int | None = None,
         node: str | None = None,
         key: str | None = None,
-    ) -> Message:
+    ) -> answers.Message:
         sent = inbox.send(
             self.host, to, text, sender=OPERATOR, node=node_of(node), reply_to=reply_to, key=key
         )
-        return cast(Message, message_as_json(sent))
+        return cast(answers.Message, message_as_json(sent))
 
-    def ack(self, ids: Collection[int]) -> Acknowledged:
+    def ack(self, ids: Collection[int]) -> answers.Acknowledged:
         return {"acked": inbox.ack(self.host, ids)}
 
     # Schedules
 
-    def schedules(self) -> Page[Schedule]:
-        return _page(Schedule, (view.as_json() for view in schedules.listed(self.host)))
+    def schedules(self) -> answers.Page[answers.Schedule]:
+        return _page(answers.Schedule, (view.as_json() for view in schedules.listed(self.host)))
 
     def add_schedule(
         self, name: str, cron: str, verb: str, *, zone: str = "UTC", catch_up: str = "last"
-    ) -> AddedSchedule:
+    ) -> answers.AddedSchedule:
         line, wanted = Cron.of(cron, zone), ScheduleName(name)
         _, is_new = schedules.add(self.host, wanted, line, Verb(verb), CatchUp(catch_up))
-        return cast(AddedSchedule, {**self._schedule(name), "new": is_new})
+        return cast(answers.AddedSchedule, {**self._schedule(name), "new": is_new})
 
     def remove_schedule(self, name: str) -> None:
         schedules.remove(self.host, ScheduleName(name))
 
-    def enable_schedule(self, name: str) -> Schedule:
+    def enable_schedule(self, name: str) -> answers.Schedule:
         schedules.set_enabled(self.host, ScheduleName(name), enabled=True)
         return self._schedule(name)
 
-    def disable_schedule(self, name: str) -> Schedule:
+    def disable_schedule(self, name: str) -> answers.Schedule:
         schedules.set_enabled(self.host, ScheduleName(name), enabled=False)
         return self._schedule(name)
 
-    def run_schedule(self, name: str) -> Page[Job]:
+    def run_schedule(self, name: str) -> answers.Page[answers.Job]:
         made = schedules.run(self.host, ScheduleName(name), by=self.by)
         return self._shown(job.id for job in made)
 
     # The fleet, and tokens
 
-    def workers(self) -> Page[Worker]:
-        return _page(Worker, (view.as_json() for view in fleet.listed(self.host)))
+    def workers(self) -> answers.Page[answers.Worker]:
+        return _page(answers.Worker, (view.as_json() for view in fleet.listed(self.host)))
 
-    def nodes(self) -> Page[Node]:
-        return _page(Node, (view.as_json() for view in fleet.nodes(self.host)))
+    def nodes(self) -> answers.Page[answers.Node]:
+        return _page(answers.Node, (view.as_json() for view in fleet.nodes(self.host)))
 
     def pause(self, node: str) -> None:
         fleet.pause(self.host, NodeName(node), by=self.by)
@@ -318,28 +297,28 @@ class Here:
     def resume(self, node: str) -> None:
         fleet.resume(self.host, NodeName(node))
 
-    def tokens(self) -> Page[Token]:
-        return _page(Token, (view.as_json() for view in tokens.listed(self.host)))
+    def tokens(self) -> answers.Page[answers.Token]:
+        return _page(answers.Token, (view.as_json() for view in tokens.listed(self.host)))
 
     def add_token(
         self, role: str, *, agent: str | None = None, expires: timedelta | None = None
-    ) -> MadeToken:
+    ) -> answers.MadeToken:
         view, said = tokens.create(
             self.host, Role(role), by=self.by, agent=_agent(agent), expires=expires
         )
-        return cast(MadeToken, {**view.as_json(), "token": said})
+        return cast(answers.MadeToken, {**view.as_json(), "token": said})
 
     def remove_token(self, token: int) -> None:
         tokens.revoke(self.host, token)
 
-    def _many(self, wish: Wish, node: str | None) -> Page[Job]:
+    def _many(self, wish: Wish, node: str | None) -> answers.Page[answers.Job]:
         made = asking.submit_many(self.host, wish, Asked(self.by, None, node_of(node)))
         return self._shown(job.id for job in made)
 
-    def _shown(self, found: Iterable[JobId]) -> Page[Job]:
-        return _page(Job, (view.as_json() for view in jobs.shown(self.host, list(found))))
+    def _shown(self, found: Iterable[JobId]) -> answers.Page[answers.Job]:
+        return _page(answers.Job, (view.as_json() for view in jobs.shown(self.host, list(found))))
 
-    def _schedule(self, name: str) -> Schedule:
+    def _schedule(self, name: str) -> answers.Schedule:
         found = self.schedules()["items"]
         return next(one for one in found if one["name"] == name)
 
@@ -348,5 +327,7 @@ def _agent(name: str | None) -> AgentName | None:
     return None if name is None else AgentName(name)
 
 
-def _page(_: type[T], items: Iterable[dict[str, Any]], following: str | None = None) -> Page[T]:
+def _page(
+    _: type[T], items: Iterable[dict[str, Any]], following: str | None = None
+) -> answers.Page[T]:
     return {"items": cast(list[T], list(items)), "next": following}
