@@ -15,6 +15,7 @@ from cli.plain import plain
 from hive.errors import Fault, HiveError, Refused, Transient
 
 if TYPE_CHECKING:
+    from cli.here import Here
     from cli.hive import Hive
     from hive.domain.names import AgentName, NodeName
     from hive.queue.host import Host
@@ -70,10 +71,15 @@ def asked() -> Iterator[Hive]:
         if over is not None:
             yield over
             return
-        with on_this_host() as host:
-            from cli.here import Here
+        with _here() as hive:
+            yield hive
 
-            yield Here(host, requester())
+
+@contextmanager
+def asked_here() -> Iterator[Here]:
+    """This host's hive in its database, for verbs that only a process on the host can do."""
+    with boundary(), _here() as hive:
+        yield hive
 
 
 @contextmanager
@@ -101,6 +107,14 @@ def on_this_host() -> Iterator[Host]:
     finally:
         host.bell.close()
         host.database.dispose()
+
+
+@contextmanager
+def _here() -> Iterator[Here]:
+    with on_this_host() as host:
+        from cli.here import Here
+
+        yield Here(host, requester())
 
 
 def requester() -> str:

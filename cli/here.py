@@ -16,6 +16,7 @@ from hive.domain.names import AgentName, NodeName
 from hive.domain.schedule import CatchUp, Cron, ScheduleName, Verb
 from hive.queue.host import Host
 from hive.service import (
+    adoption,
     agents,
     approvals,
     asking,
@@ -160,6 +161,11 @@ class Here:
     ) -> answers.Page[answers.PlannedStep]:
         wish = Wish(verb, _agent(agent), rev, to=JobId(to) if to else None)
         found = asking.planned(self.host, wish, node=node_of(node))
+        return _page(answers.PlannedStep, (plans.step_as_json(*one) for one in found))
+
+    def plan_adoption(self) -> answers.Page[answers.PlannedStep]:
+        """What moving in would find and do; only on the host itself."""
+        found = adoption.planned(self.host)
         return _page(answers.PlannedStep, (plans.step_as_json(*one) for one in found))
 
     def plan_sweep(self, *, node: str | None = None) -> answers.Sweep:

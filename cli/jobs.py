@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.boundary import ENDED_BADLY, agent_name, asked, connected, requester, say
+from cli.boundary import ENDED_BADLY, agent_name, asked, asked_here, say
 from cli.follow import AsJson, Detach, Id, follow, tell
 from cli.hive import CLOCK, EVERY, is_pending, newest
 from cli.output import show_job, show_jobs, show_json
@@ -58,12 +58,10 @@ def show(job: Id, as_json: AsJson = False) -> None:
 @app.command()
 def run(job: Id, as_json: AsJson = False) -> None:
     """Work on a job in this process, until it has ended or waits."""
-    with connected() as host:
-        from cli.here import Here
+    with asked_here() as hive:
         from hive.service import jobs
 
-        jobs.refuse_elsewhere(host, jobs.show(host, JobId(job)).job)
-        hive = Here(host, requester())
+        jobs.refuse_elsewhere(hive.host, jobs.show(hive.host, JobId(job)).job)
         follow(hive, hive.job(job), detach=False, as_json=as_json)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.boundary import boundary, connected, node_name, requester, say
+from cli.boundary import asked_here, boundary, connected, node_name, say
 from cli.follow import AsJson, Detach, OnNode, follow
 from cli.output import show_json, show_table
 
@@ -94,12 +94,10 @@ def disable(name: Name) -> None:
 def test(name: Name, detach: Detach = False, as_json: AsJson = False) -> None:
     """Call it once, with an event of kind `notify.test`."""
     checked = notifier_name(name)
-    with connected() as host:
-        from cli.here import Here
+    with asked_here() as hive:
         from hive.service import notify
 
-        hive = Here(host, requester())
-        job = hive.job(notify.test(host, checked, by=requester()).id)
+        job = hive.job(notify.test(hive.host, checked, by=hive.by).id)
         follow(hive, job, detach=detach, as_json=as_json)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.boundary import ENDED_BADLY, agent_name, asked, connected, node_name
+from cli.boundary import ENDED_BADLY, agent_name, asked, asked_here, node_name
 from cli.follow import AsJson, OnNode
 from cli.lifecycle import Name
 from cli.output import show_json, show_table
@@ -56,12 +56,8 @@ def sweep(node: OnNode = None, as_json: AsJson = False, exit_code: ExitCode = Fa
 @app.command()
 def adopt(as_json: AsJson = False, exit_code: ExitCode = False) -> None:
     """What moving in would find and do here."""
-    with connected() as host:
-        from hive.service import adoption
-        from hive.service.plans import step_as_json
-
-        found = [step_as_json(*one) for one in adoption.planned(host)]
-        _show(cast("list[PlannedStep]", found), as_json=as_json, exit_code=exit_code)
+    with asked_here() as hive:
+        _show(hive.plan_adoption()["items"], as_json=as_json, exit_code=exit_code)
 
 
 @app.command()
