@@ -31,9 +31,7 @@ from workers.watch import Watch
 if TYPE_CHECKING:
     from types import FrameType
 
-FETCH: Final = 25
-"""Milliseconds between two looks into an empty queue of Redis: an idle pickup waits half of it."""
-LOCAL: Final = 250  #: the same in this process, where who waits is woken anyway
+IDLE: Final = 250  #: milliseconds for which a thread of Dramatiq waits; what comes wakes it
 HUNG: Final = 10 * LOOK
 """A heart that has not turned for so long: the watchdog is not told that all is well."""
 REMEMBERED: Final = 10_000
@@ -103,8 +101,8 @@ class Supervisor:
             stack.enter_context(until_signalled(self.stop))
             stack.enter_context(self.heart)
             self._register()
-            for broker, timeout in self._brokers():
-                stack.enter_context(self._listening(broker, timeout))
+            for broker in self._brokers():
+                stack.enter_context(self._listening(broker))
             over = threading.Event()
             stack.enter_context(_beside(self._maintenance().run, over))
             stack.enter_context(_beside(self._watch.run, over))
@@ -175,18 +173,17 @@ class Supervisor:
             self.heart.register(session)
         self.heart.start()
 
-    def _brokers(self) -> list[tuple[Broker, int]]:
+    def _brokers(self) -> list[Broker]:
         """Always the one in this process: what Redis does not say, the watch does."""
-        brokers: list[tuple[Broker, int]] = [(self._local.broker, LOCAL)]
+        brokers: list[Broker] = [self._local.broker]
         if self._choices.redis_url is not None:
-            url = self._choices.redis_url
-            brokers.append((redis_broker(url, self.host.node, self._answer), FETCH))
+            brokers.append(redis_broker(self._choices.redis_url, self.host.node, self._answer))
         return brokers
 
     @contextmanager
-    def _listening(self, broker: Broker, timeout: int) -> Iterator[None]:
+    def _listening(self, broker: Broker) -> Iterator[None]:
         threads = self._choices.concurrency
-        worker = Worker(broker, worker_timeout=timeout, worker_threads=threads)
+        worker = Worker(broker, worker_timeout=IDLE, worker_threads=threads)
         worker.queue_prefetch = threads  # more would be kept from a worker that is idle
         worker.start()
         try:

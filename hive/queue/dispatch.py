@@ -19,7 +19,7 @@ from dramatiq import Broker, Message
 from dramatiq.broker import MessageProxy
 from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
 from dramatiq.brokers.stub import StubBroker
-from dramatiq.errors import DecodeError
+from dramatiq.errors import ConnectionClosed, DecodeError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from typing_extensions import override
@@ -31,6 +31,9 @@ from hive.queue.broker import no_url
 ACTOR: Final = "hive.ring"
 MAINTENANCE: Final = 1_000_000  #: of a million: messages of dead workers come back with any fetch
 HEARTBEAT: Final = 30_000  #: milliseconds
+WAIT: Final = 0.5  #: seconds in Redis for a ring; so long a worker that ends may wait for its ear
+NO_PAUSE: Final = 1  #: milliseconds after a look into the queue, where the wait was in Redis
+FULL: Final = 25  #: milliseconds between two looks whether a thread is free again
 SEND: Final = 1.0  #: seconds for one message to go out; nobody waits for it
 DEAF: Final = 1.0  #: seconds without a try after one that failed
 GOODBYE: Final = 0.3  #: seconds that a process which ends gives to what it has rung
@@ -138,17 +141,35 @@ def _declare(broker: Broker, node: NodeName, answer: Answer) -> None:
 
 
 class _Ear(_RedisConsumer):
-    """Hears rings only: of anything else Dramatiq would make a traceback and a pause."""
+    """Hears rings only: of anything else Dramatiq would make a traceback and a pause.
+
+    It waits in Redis, where Dramatiq would look again and again.
+    """
 
     @override
     def __next__(self) -> MessageProxy | None:
         """None where nothing was heard that may be answered: then it is asked again."""
         try:
+            self.timeout = NO_PAUSE if self._has_waited() else FULL
             heard: MessageProxy | None = super().__next__()  # type: ignore[no-untyped-call]
         except (DecodeError, TypeError) as error:  # the latter where its id is no string
             self._drop(type(error).__name__)
             return None
         return heard if heard is None or self._is_ring(heard) else None
+
+    def _has_waited(self) -> bool:
+        """Until somebody rang, or a while; not where as many have rung as may be answered.
+
+        The last of the queue is moved to its end, in one step of Redis, so no kill can lose it.
+        """
+        if self.outstanding_message_count >= self.prefetch:
+            return False
+        queue = f"{self.broker.namespace}:{self.queue_name}"
+        try:
+            self.broker.client.blmove(queue, queue, WAIT, "RIGHT", "RIGHT")
+        except redis.ConnectionError as error:
+            raise ConnectionClosed(error) from None  # type: ignore[no-untyped-call]
+        return True
 
     def _is_ring(self, heard: MessageProxy) -> bool:
         """What is none is not kept: it would come back."""

@@ -23,7 +23,15 @@ from hive.domain.worker import Role
 from hive.errors import Refused
 from hive.queue.claim import next_claim
 from hive.queue.clock import ASKED_EVERY, DatabaseClock
-from hive.queue.dispatch import LocalBell, RedisBell, message, queue_of, redis_broker
+from hive.queue.dispatch import (
+    WAIT,
+    LocalBell,
+    RedisBell,
+    _Ear,
+    message,
+    queue_of,
+    redis_broker,
+)
 from hive.queue.heartbeat import Heart
 from hive.queue.host import Host
 from hive.store import session as store
@@ -36,6 +44,7 @@ from workers.main import Choices, Supervisor
 NODE = NodeName("here")
 NOWHERE = "unix:///nonexistent/redis.sock"
 QUICKLY = 0.5
+QUEUES = 2  #: of each, Dramatiq has one for what is delayed
 MESSAGES = f"dramatiq:hive.{NODE}"
 
 
@@ -142,6 +151,41 @@ def test_a_ring_is_heard_by_who_listens_on_its_node(redis_url: str) -> None:
         until(lambda: len(heard) == 2)
     assert sorted(map(str, heard)) == ["7", "8"]
     assert bell.lost == 0
+
+
+def test_who_waits_for_a_ring_waits_in_redis(redis_url: str) -> None:
+    """Dramatiq would look every 25 ms; who waits there is told at once, and asks for nothing."""
+    heard: list[object] = []
+    with a_bell(redis_url) as bell, listening(redis_url, heard.append):
+        until(lambda: looks(redis_url) > 0)
+        before, began = looks(redis_url), SystemClock().monotonic()
+        SystemClock().sleep(timedelta(seconds=1))
+        asked, waited = looks(redis_url) - before, SystemClock().monotonic() - began
+        assert asked <= 2 * QUEUES * (waited / WAIT + 1)
+        bell.ring(NODE, JobId(7))
+        until(lambda: heard == [7])
+
+
+def looks(url: str) -> int:
+    """How often a queue was looked into."""
+    with redis.Redis.from_url(url) as client:
+        stats: dict[str, dict[str, int]] = client.info("commandstats")
+    return sum(stats.get(f"cmdstat_{name}", {}).get("calls", 0) for name in ("evalsha", "eval"))
+
+
+def test_a_ring_that_was_waited_for_stays_until_it_is_fetched(redis_url: str) -> None:
+    """Killed between its wait and its fetch, an ear takes no ring with it."""
+    broker = redis_broker(redis_url, NODE, lambda _: None)
+    broker.enqueue(message(NODE, JobId(7)))
+    ear = broker.consume(queue_of(NODE), prefetch=1)
+    assert isinstance(ear, _Ear)
+    assert ear._has_waited()
+    assert messages(redis_url) == 1
+    heard = next(ear)
+    assert heard is not None
+    assert heard.args == (7,)
+    assert not ear._has_waited(), "as many have rung as may be answered"
+    broker.client.close()
 
 
 def test_what_was_rung_before_the_process_ends_goes_out(redis_url: str) -> None:
