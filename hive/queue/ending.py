@@ -41,6 +41,16 @@ class Finished:
     result: Mapping[str, object]
     after: Aftermath = field(default_factory=Aftermath)
 
+    @property
+    def is_all(self) -> bool:
+        """Nothing else is written with it."""
+        return self.after == Aftermath()
+
+    @property
+    def said(self) -> dict[str, object]:
+        """What its row says then."""
+        return {"error": None, "restoring": False, "result": dict(self.result)}
+
 
 @dataclass(frozen=True, slots=True)
 class Failed:
@@ -103,10 +113,8 @@ def _finished(session: Session, job: Job, finished: Finished, now: datetime) -> 
     """With it come its children, and what its end means for its agent's other jobs."""
     after = finished.after
     beside = {} if after.at_once is None else {"at_once": after.at_once}
-    ended = moves.make(
-        session, job.id, FINISH, now=now, attempt=job.attempt,
-        error=None, restoring=False, result=dict(finished.result), **beside,
-    )  # fmt: skip
+    said = finished.said | beside
+    ended = moves.make(session, job.id, FINISH, now=now, attempt=job.attempt, **said)
     for agent in after.rows:
         _take_in(session, agent, now)
     for child in after.children:

@@ -12,7 +12,7 @@ from hive.domain.job import Job
 from hive.errors import FencedOut, Halted, HiveError, Transient
 from hive.queue import ending
 from hive.queue.attempt import Attempt
-from hive.queue.claim import next_claim
+from hive.queue.claim import next_claim, turn_over
 from hive.queue.ending import Ending, Finished, GivenBack
 from hive.queue.heartbeat import Heart
 from hive.queue.host import Host
@@ -21,6 +21,7 @@ from hive.queue.lines import LineWriter
 from hive.queue.run import Run
 from hive.queue.written import surely
 from hive.store import claims, events, jobs
+from hive.store.session import Session
 
 log = logging.getLogger("hive.execute")
 
@@ -64,10 +65,7 @@ def _written(
     def written(goes_on: Callable[[], bool]) -> Job | None:
         job = attempt.job
         with host.database.write() as session:
-            ended = ending.write(
-                session, job, found, failure_limit=host.failure_limit, now=host.clock.now()
-            )
-            next_one = next_claim(session, host, heart, job.lock) if goes_on() else None
+            ended, next_one = _moved(session, host, heart, job, found, goes_on())
             children = jobs.children(session, job.id) if _has_children(found) else []
         log.info("job.moved job=%s state=%s attempt=%s", job.id, ended.state, job.attempt)
         for child in children:
@@ -80,6 +78,17 @@ def _written(
         if error.code != claims.RACED:
             raise
     return surely(host, attempt, lambda: written(bool))
+
+
+def _moved(
+    session: Session, host: Host, heart: Heart, job: Job, found: Ending, goes_on: bool
+) -> tuple[Job, Job | None]:
+    """The job as it ended, and the next one of its lock, where that is wanted and there is one."""
+    now = host.clock.now()
+    if goes_on and isinstance(found, Finished) and found.is_all:
+        return turn_over(session, host, heart, job, now, found.said)
+    ended = ending.write(session, job, found, failure_limit=host.failure_limit, now=now)
+    return ended, next_claim(session, host, heart, job.lock) if goes_on else None
 
 
 def _tell_fenced(host: Host, job: Job, refused: FencedOut) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Row,
     Select,
     Table,
+    bindparam,
     delete,
     func,
     insert,
@@ -22,6 +23,7 @@ from sqlalchemy import (
 from hive.domain.event import Event, NewEvent
 from hive.domain.job import JobId
 from hive.domain.names import AgentName, NodeName
+from hive.store.prepared import Prepared
 from hive.store.session import Session, dialect_of
 from hive.store.tables import AgentRow, EventRow
 
@@ -35,14 +37,16 @@ WRITING: Final = 0x68697666  #: an advisory lock of PostgreSQL: "hivf"
 NAMES: Final = tuple(field.name for field in fields(NewEvent))
 
 _WRITERS_ENDED: Final = text(f"SELECT pg_advisory_xact_lock({WRITING})")
-_ADD: Final = insert(EVENTS)
+_ADD: Final = Prepared(insert(EVENTS).values({name: bindparam(name) for name in NAMES}))
 #: The lock and the rows in one statement; whoever writes shares the lock until it has committed.
-_ADD_KNOWN: Final = text(
-    f"WITH known AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared({WRITING}))"
-    " INSERT INTO events (at, kind, node, job_id, agent, data)"
-    " SELECT e.at, e.kind, e.node, e.job_id, e.agent, CAST(e.data AS json)"
-    " FROM known, json_to_recordset(CAST(:said AS json)) AS e(at timestamptz, kind text,"
-    " node text, job_id integer, agent text, data text)"
+_ADD_KNOWN: Final = Prepared(
+    text(
+        f"WITH known AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared({WRITING}))"
+        " INSERT INTO events (at, kind, node, job_id, agent, data)"
+        " SELECT e.at, e.kind, e.node, e.job_id, e.agent, CAST(e.data AS json)"
+        " FROM known, json_to_recordset(CAST(:said AS json)) AS e(at timestamptz, kind text,"
+        " node text, job_id integer, agent text, data text)"
+    )
 )
 
 
@@ -93,9 +97,10 @@ def prune(session: Session, *, before: datetime, limit: int) -> int:
 def _write(session: Session) -> None:
     rows = [_as_row(event) for event in session.events]
     if dialect_of(session) == "postgresql":
-        session.execute(_ADD_KNOWN, {"said": json.dumps([_as_said(row) for row in rows])})
+        said = {"said": json.dumps([_as_said(row) for row in rows])}
+        session.with_commit.append((_ADD_KNOWN, said))
     else:
-        session.execute(_ADD, rows)
+        session.with_commit += [(_ADD, row) for row in rows]
 
 
 def _settled(session: Session, after: int) -> int:

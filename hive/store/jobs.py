@@ -30,6 +30,7 @@ from hive.domain.job import Job, JobId, JobState, NewJob, Trouble
 from hive.domain.names import AgentName, NodeName
 from hive.errors import NotFound, Refused, Transient
 from hive.store.events import tell
+from hive.store.prepared import Found, Prepared
 from hive.store.session import Session, dialect_of, guarded, insert_of
 from hive.store.tables import LIVE_ONLY, RUNNING_ONLY, JobRow
 
@@ -60,7 +61,7 @@ _START_ABOVE: Final = {
 
 
 #: Made once: to make a statement anew, and a key to its compiled form, costs more than to run it.
-_OF_ID: Final = select(*READ).where(C.id == bindparam("b_id"))
+_OF_ID: Final = Prepared(select(*READ).where(C.id == bindparam("b_id")), READ)
 _EQUAL: Final = select(*READ).where(C.unique_key == bindparam("b_key"), text(LIVE_ONLY))
 
 
@@ -96,7 +97,7 @@ def told(session: Session, job: Job, what: str, now: datetime, **data: object) -
 
 
 def find(session: Session, job: JobId) -> Job:
-    found = first_of(session, _OF_ID, {"b_id": job}) if 0 < job <= LAST else None
+    found = sole(session.run(_OF_ID, {"b_id": job})) if 0 < job <= LAST else None
     if found is None:
         raise NotFound(f"there is no job {job}", code="no-such-job", hint="see `hive jobs`")
     return found
@@ -217,14 +218,23 @@ def first_of(
     return None if row is None else job_of(row)
 
 
+def sole(found: Found) -> Job | None:
+    return _job(found[0]) if found else None
+
+
 def all_of(session: Session, statement: Select[Any]) -> list[Job]:
     return [job_of(row) for row in session.execute(statement)]
 
 
 def job_of(row: Row[Any]) -> Job:
     """Of a row that begins with the columns of `READ`."""
+    return _job(row)
+
+
+def _job(row: Sequence[Any]) -> Job:
     values = dict(zip(NAMES, row, strict=False))
-    values["node"] = NodeName(row.node)
-    values["agent"] = None if row.agent is None else AgentName(row.agent)
-    values["error"] = None if row.error is None else Trouble(**row.error)
+    node, agent, error = values["node"], values["agent"], values["error"]
+    values["node"] = NodeName(node)
+    values["agent"] = None if agent is None else AgentName(agent)
+    values["error"] = None if error is None else Trouble(**error)
     return Job(**values)

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
-    Update,
     and_,
     bindparam,
     func,
+    or_,
     select,
     text,
     update,
@@ -40,7 +40,8 @@ from hive.domain.job import (
 from hive.domain.notice import notices
 from hive.errors import IllegalMove, Refused
 from hive.store import messages
-from hive.store.jobs import JOBS, READ, C, find, first_of, told
+from hive.store.jobs import JOBS, READ, C, find, sole, told
+from hive.store.prepared import Asked, Found, Prepared
 from hive.store.session import Session, dialect_of, guarded
 from hive.store.tables import LIVE_ONLY
 
@@ -85,10 +86,23 @@ def made(
     also: Mapping[str, object],
 ) -> Job | None:
     """As `make`, or None where the job is not so; `only` is a condition that is kept for good."""
+    statement, bound = asked(job, move, now=now, attempt=attempt, only=only, also=also)
+    return moved(session, session.run(statement, bound), move, now)
+
+
+def asked(
+    job: JobId,
+    move: Move,
+    *,
+    now: datetime,
+    attempt: int | None = None,
+    only: ColumnElement[bool] | None = None,
+    also: Mapping[str, object],
+) -> Asked:
+    """The one statement that makes it."""
     values = {**_of_state(move.end, now), **also}
-    guarded_update = _update(move, tuple(values), attempt is not None, only)
-    found = {"b_id": job, "b_attempt": attempt} if attempt is not None else {"b_id": job}
-    return moved(session, guarded_update, move, now, found | _bound(values))
+    mine = {"b_id": job} if attempt is None else {"b_id": job, "b_attempt": attempt}
+    return _update(move, tuple(values), attempt is not None, only), mine | _bound(values)
 
 
 def rescue(session: Session, job: Job, *, now: datetime) -> Job | None:
@@ -172,17 +186,17 @@ def _lost_again(job: Job) -> Trouble:
 @cache
 def _update(
     move: Move, columns: tuple[str, ...], is_fenced: bool, only: ColumnElement[bool] | None
-) -> Update:
+) -> Prepared:
     """Of the job `b_id`, in its attempt `b_attempt` where that is asked; each column is bound."""
     states = sorted(move.start)
-    in_state = C.state == states[0] if len(states) == 1 else C.state.in_(states)
+    in_state = or_(*(C.state == state for state in states))
     mine = update(JOBS).where(C.id == bindparam("b_id"), in_state)
     if is_fenced:
         mine = mine.where(C.attempt == bindparam("b_attempt"))
     if only is not None:
         mine = mine.where(only)
     values = {name: bindparam(f"to_{name}", type_=C[name].type) for name in columns}
-    return mine.values({**values, "state": move.end}).returning(*READ)
+    return Prepared(mine.values({**values, "state": move.end}).returning(*READ), READ)
 
 
 def _unless_cancelled(
@@ -204,11 +218,9 @@ def _newer_of_series(session: Session, job: Job) -> JobId | None:
     return found
 
 
-def moved(
-    session: Session, statement: Update, move: Move, now: datetime, bound: Mapping[str, Any]
-) -> Job | None:
-    """The job that `statement` moved, told as `move` to all whom it concerns; or None."""
-    job = first_of(session, statement, bound)
+def moved(session: Session, found: Found, move: Move, now: datetime) -> Job | None:
+    """The job that was moved, told as `move` to all whom it concerns; or None."""
+    job = sole(found)
     if job is not None:
         because = {"error": job.error.code} if job.error and move is not CLAIM else {}
         told(session, job, move.name.replace(" ", "-"), now, **because)

@@ -17,7 +17,8 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from hive.domain.event import NewEvent
 from hive.domain.message import NewMessage
 from hive.errors import Refused
-from hive.store import postgres, sqlite
+from hive.store import postgres, prepared, sqlite
+from hive.store.prepared import Asked, Bound, Found, Prepared
 from hive.store.trouble import ours
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Session:
         "messages",
         "scalar",
         "scalars",
+        "with_commit",
     )
 
     def __init__(self, connection: Connection) -> None:
@@ -55,6 +57,8 @@ class Session:
         self.scalars = connection.scalars
         self.before_commit: list[Callable[[Session], None]] = []
         """What is done last in a transaction that writes."""
+        self.with_commit: list[Asked] = []
+        """What is sent behind that, in one go with the commit."""
         self.events: list[NewEvent] = []
         """What has happened in it."""
         self.messages: list[tuple[datetime, NewMessage]] = []
@@ -63,6 +67,29 @@ class Session:
     @property
     def dialect(self) -> str:
         return self._connection.dialect.name
+
+    def run(self, statement: Prepared, bound: Bound) -> Found:
+        """The rows that it gives back."""
+        (found,) = prepared.send(self._connection, (statement, bound))
+        return found
+
+    def run_both(self, first: Asked, second: Asked) -> tuple[Found, Found]:
+        """The second behind the first, without a word from the database in between."""
+        one, other = prepared.send(self._connection, first, second)
+        return one, other
+
+    def commit(self) -> None:
+        for act in self.before_commit:
+            act(self)
+        try:
+            with prepared.together(self._connection):
+                for asked in self.with_commit:
+                    prepared.send(self._connection, asked)
+                self._connection.commit()
+        except BaseException:
+            with suppress(SQLAlchemyError):  # it takes a failed commit for the end of it all
+                self._connection.rollback()
+            raise
 
     def begin_nested(self) -> NestedTransaction:
         return self._connection.begin_nested()
@@ -90,11 +117,11 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """One transaction; after it, what was written is on the disk."""
-        with self._door("write") as engine, self.turns, engine.begin() as connection:
+        with self._door("write") as engine, self.turns, engine.connect() as connection:
+            connection.begin()
             session = Session(connection)
             yield session
-            for act in session.before_commit:
-                act(session)
+            session.commit()
 
     @contextmanager
     def trial(self) -> Iterator[Session]:

@@ -246,8 +246,9 @@ def test_no_event_is_seen_before_one_with_a_lower_number(database: Database) -> 
 
     with ThreadPoolExecutor(1) as thread:
 
-        def hold(_: Session) -> None:
-            """Behind the numbering, and before the commit."""
+        def hold(session: Session) -> None:
+            """Behind the numbering, which else goes out with the commit, and before that."""
+            session.run(*session.with_commit.pop())
             seen.append(thread.submit(tell_another_and_read))
             while not (seen[0].done() or is_one_blocked(database)):
                 pass

@@ -1,0 +1,176 @@
+"""Statements that every job needs: put into a database's words once, and sent to its driver as is.
+
+SQLAlchemy looks each of them up anew for every execution, and makes a result of many parts: for
+what reads and writes one row that takes longer than the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, NoReturn, cast
+from weakref import WeakKeyDictionary
+
+import psycopg
+from sqlalchemy import ColumnElement, Connection, Dialect, Executable
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.elements import ClauseElement
+from sqlalchemy.types import TypeEngine
+
+Process = Callable[[Any], Any]
+Bound = Mapping[str, Any]
+Row = tuple[Any, ...]
+Found = list[Row]
+
+
+class Prepared:
+    """A statement of the core, and the columns that it gives back, in their order."""
+
+    def __init__(self, statement: Executable, columns: Sequence[ColumnElement[Any]] = ()) -> None:
+        self._statement = cast(ClauseElement, statement)
+        self._columns = columns
+        self._in: WeakKeyDictionary[Dialect, _Words] = WeakKeyDictionary()
+
+    def of(self, dialect: Dialect) -> _Words:
+        words = self._in.get(dialect)
+        if words is None:
+            words = self._in[dialect] = self._compiled(dialect)
+        return words
+
+    def _compiled(self, dialect: Dialect) -> _Words:
+        compiled: Any = self._statement.compile(dialect=dialect)
+        if compiled.post_compile_params or compiled.literal_execute_params:
+            raise ValueError(f"is put into words anew for each execution: {compiled.string}")
+        binds = {name: bind for bind, name in compiled.bind_names.items()}
+        into = {name: to for name, bind in binds.items() if (to := _into(bind.type, dialect))}
+        given = [(name, bind.value) for name, bind in binds.items() if not bind.required]
+        return _Words(
+            sql=compiled.string,
+            given={name: into[name](value) if name in into else value for name, value in given},
+            order=tuple(compiled.positiontup) if compiled.positional else None,
+            into=into,
+            out_of=tuple(_out_of(column.type, dialect) for column in self._columns),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """A statement as its driver takes it."""
+
+    sql: str
+    given: Bound  #: what is always so
+    order: tuple[str, ...] | None  #: of the parameters, where they have no names
+    into: Mapping[str, Process]
+    out_of: tuple[Process | None, ...]
+
+    def params(self, bound: Bound) -> Any:  # noqa: ANN401 - what the driver takes
+        given = dict(self.given)
+        for name, value in bound.items():
+            process = self.into.get(name)
+            given[name] = value if process is None else process(value)
+        return given if self.order is None else tuple([given[name] for name in self.order])
+
+    def rows(self, cursor: DBAPICursor) -> Found:
+        if not self.out_of:
+            return []
+        return [
+            tuple(
+                [
+                    value if process is None else process(value)
+                    for value, process in zip(row, self.out_of, strict=True)
+                ]
+            )
+            for row in cursor.fetchall()
+        ]
+
+
+Asked = tuple[Prepared, Bound]
+
+
+def send(connection: Connection, *asked: Asked) -> list[Found]:
+    """The rows of each, in one go where the driver can: one way to the server and back for all.
+
+    Raises what SQLAlchemy raises. What is sent behind one that fails is not done.
+    """
+    if not connection.in_transaction():
+        connection.begin()  # as SQLAlchemy does, where it is asked
+    driver = _driver(connection)
+    goes_at_once = len(asked) > 1 and isinstance(driver, psycopg.Connection)
+    with _guarded(connection), ExitStack() as stack:
+        cursors = [stack.enter_context(closing(driver.cursor())) for _ in asked]
+        if not goes_at_once:
+            return [_sent(connection, *one) for one in zip(cursors, asked, strict=True)]
+        with _pipeline(driver):
+            for cursor, one in zip(cursors, asked, strict=True):
+                _execute(connection, cursor, one)
+        return [_rows(connection, *one) for one in zip(cursors, asked, strict=True)]
+
+
+@contextmanager
+def together(connection: Connection) -> Iterator[None]:
+    """What is sent inside goes out with the commit; nothing of it can be read."""
+    with _guarded(connection), _pipeline(_driver(connection)):
+        yield
+
+
+def _sent(connection: Connection, cursor: DBAPICursor, asked: Asked) -> Found:
+    _execute(connection, cursor, asked)
+    return _rows(connection, cursor, asked)
+
+
+def _execute(connection: Connection, cursor: DBAPICursor, asked: Asked) -> None:
+    statement, bound = asked
+    words = statement.of(connection.dialect)
+    params = words.params(bound)
+    for told in connection.dispatch.before_cursor_execute:
+        told(connection, cursor, words.sql, params, None, False)
+    cursor.execute(words.sql, params)
+
+
+def _rows(connection: Connection, cursor: DBAPICursor, asked: Asked) -> Found:
+    statement, _ = asked
+    return statement.of(connection.dialect).rows(cursor)
+
+
+def _pipeline(driver: DBAPIConnection) -> Any:  # noqa: ANN401 - a context
+    return driver.pipeline() if isinstance(driver, psycopg.Connection) else nullcontext()
+
+
+def _driver(connection: Connection) -> DBAPIConnection:
+    return cast(DBAPIConnection, connection.connection.driver_connection)
+
+
+@contextmanager
+def _guarded(connection: Connection) -> Iterator[None]:
+    """A connection that is broken, or was interrupted, is used by nobody any more."""
+    try:
+        yield
+    except connection.dialect.loaded_dbapi.Error as error:
+        _failed(connection, error)
+    except DBAPIError:
+        raise
+    except BaseException:
+        if not connection.invalidated:
+            connection.invalidate()
+        raise
+
+
+def _failed(connection: Connection, error: Any) -> NoReturn:  # noqa: ANN401 - of any driver
+    dialect, driver = connection.dialect, connection.connection.driver_connection
+    is_gone = dialect.is_disconnect(error, cast(Any, driver), None)
+    if is_gone:
+        connection.invalidate(error)
+    raise DBAPIError.instance(
+        None, None, error, dialect.loaded_dbapi.Error, connection_invalidated=is_gone,
+        dialect=dialect,
+    ) from error  # fmt: skip
+
+
+def _into(kind: TypeEngine[Any], dialect: Dialect) -> Process | None:
+    return kind.dialect_impl(dialect).bind_processor(dialect)
+
+
+def _out_of(kind: TypeEngine[Any], dialect: Dialect) -> Process | None:
+    return kind.dialect_impl(dialect).result_processor(dialect, None)
