@@ -6,7 +6,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
@@ -19,6 +19,7 @@ from hive.domain.message import NewMessage
 from hive.errors import Refused
 from hive.store import postgres, sqlite
 from hive.store.trouble import ours
+from hive.store.writers import Apart, Writers
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
@@ -74,8 +75,8 @@ class Database:
 
     engine: Engine
     modes: Mapping[str, Engine]
-    turns: AbstractContextManager[object] = field(default_factory=nullcontext)
-    """Held while this process writes: on SQLite, where one writer keeps out all others."""
+    writers: Writers | Apart
+    """Whom of this process a writer shares its commit with: on SQLite those that wait for it."""
 
     @property
     def dialect(self) -> str:
@@ -90,7 +91,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """One transaction; after it, what was written is on the disk."""
-        with self._door("write") as engine, self.turns, engine.begin() as connection:
+        with self._door("write"), self.writers.part("write") as connection:
             session = Session(connection)
             yield session
             for act in session.before_commit:
@@ -106,7 +107,7 @@ class Database:
     @contextmanager
     def progress(self) -> Iterator[Session]:
         """One transaction that a power cut, but no kill, may undo: for steps and log lines."""
-        with self._door("progress") as engine, self.turns, engine.begin() as connection:
+        with self._door("progress"), self.writers.part("progress") as connection:
             yield Session(connection)
 
     @contextmanager
@@ -165,7 +166,7 @@ def open_database(url: str) -> Database:
     is_sqlite = parsed.get_backend_name() == "sqlite"
     engine = sqlite.engine_of(_absolute(parsed)) if is_sqlite else postgres.engine_of(parsed)
     modes = {mode: engine.execution_options(mode=mode, **also) for mode, also in MODES.items()}
-    return Database(engine, modes, sqlite.Turns() if is_sqlite else nullcontext())
+    return Database(engine, modes, Writers(modes) if is_sqlite else Apart(modes))
 
 
 def now(session: Session) -> datetime:
