@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from hive.domain.agent import Agent, Desired
@@ -14,7 +15,7 @@ from hive.store.session import Session
 
 def submit(
     host: Host,
-    new: NewJob,
+    asked: NewJob | Callable[[Session], NewJob],
     agent: Agent | None = None,
     *,
     desired: Desired | None = None,
@@ -22,13 +23,15 @@ def submit(
 ) -> tuple[Job, bool]:
     """The job and whether it is new: equal work that is live already is that job.
 
-    A newer one of a series takes the place of those that wait. `desired` is what is wanted of its
-    agent from now on, also where the job is not new: what was asked for last is what counts. Who
-    `acts` on an agent that was given up gives it another chance. Raises `Refused`, code
-    `port-taken`, when another agent has the port.
+    What is `asked` may depend on what is there, and is then made in the same transaction. A newer
+    one of a series takes the place of those that wait. `desired` is what is wanted of its agent
+    from now on, also where the job is not new: what was asked for last is what counts. Who `acts`
+    on an agent that was given up gives it another chance. Raises `Refused`, code `port-taken`, when
+    another agent has the port.
     """
     now = host.clock.now()
     with host.database.write() as session:
+        new = asked if isinstance(asked, NewJob) else asked(session)
         job, is_new = jobs.submit(session, new, now=now)
         if is_new and agent is not None:
             agents.put(session, agent, now=now)

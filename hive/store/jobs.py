@@ -17,8 +17,10 @@ from sqlalchemy import (
     Select,
     Table,
     TextClause,
+    and_,
     bindparam,
     func,
+    or_,
     select,
     text,
     update,
@@ -61,7 +63,12 @@ _START_ABOVE: Final = {
 
 #: Made once: to make a statement anew, and a key to its compiled form, costs more than to run it.
 _OF_ID: Final = select(*READ).where(C.id == bindparam("b_id"))
-_EQUAL: Final = select(*READ).where(C.unique_key == bindparam("b_key"), text(LIVE_ONLY))
+_KNOWN: Final = select(*READ, C.idempotency_key).where(
+    or_(
+        C.idempotency_key == bindparam("b_key"),
+        and_(C.unique_key == bindparam("b_equal"), text(LIVE_ONLY)),
+    )
+)
 
 
 def submit(session: Session, new: NewJob, *, now: datetime) -> tuple[Job, bool]:
@@ -74,7 +81,7 @@ def submit(session: Session, new: NewJob, *, now: datetime) -> tuple[Job, bool]:
     row = {**asked, "ask": dict(new.ask), "created_at": now, "queued_at": now}
     add = _add(dialect_of(session))
     for _ in range(TRIES):
-        if (known := _of_key(session, new) or _equal_live(session, new)) is not None:
+        if (known := _known(session, new)) is not None:
             return _hastened(session, known, new), False
         if (made := first_of(session, add, row)) is not None:
             told(session, made, "submit", now, kind=made.kind, by=made.requested_by)
@@ -162,12 +169,20 @@ def start_above(session: Session, number: int) -> None:
         session.execute(text(statement), bound)
 
 
-def _of_key(session: Session, new: NewJob) -> Job | None:
-    """The job of this idempotency key. Another request under it is refused."""
-    if new.idempotency_key is None:
-        return None
-    job = of_key(session, new.idempotency_key)
-    if job is not None and not _is_same(job, new):
+def _known(session: Session, new: NewJob) -> Job | None:
+    """The job of its idempotency key, or the live one that is equal: by one look for both."""
+    bound = {"b_key": new.idempotency_key, "b_equal": new.unique_key}
+    found = session.execute(_KNOWN, bound).all()
+    if new.idempotency_key is not None:
+        for row in found:
+            if row.idempotency_key == new.idempotency_key:
+                return _of_key(job_of(row), new)
+    return _equal_live(session, job_of(found[0]), new) if found else None
+
+
+def _of_key(job: Job, new: NewJob) -> Job:
+    """Another request under its key is refused."""
+    if not _is_same(job, new):
         raise Refused(
             f"key '{new.idempotency_key}' was used for job {job.id}, another request",
             code="key-reused",
@@ -181,12 +196,9 @@ def _is_same(job: Job, new: NewJob) -> bool:
     return (job.kind, job.node, job.agent, job.ask) == (new.kind, new.node, new.agent, ask)
 
 
-def _equal_live(session: Session, new: NewJob) -> Job | None:
+def _equal_live(session: Session, job: Job, new: NewJob) -> Job | None:
     """The live job of this unique key. It takes the request's own key, where it has none."""
-    if new.unique_key is None:
-        return None
-    job = first_of(session, _EQUAL, {"b_key": new.unique_key})
-    if job is None or new.idempotency_key is None or not _is_same(job, new):
+    if new.idempotency_key is None or not _is_same(job, new):
         return job
     keyless = update(JOBS).where(C.id == job.id, C.idempotency_key.is_(None))
     with suppress(IntegrityError), guarded(session):  # the key was just used for another job
@@ -221,7 +233,7 @@ def all_of(session: Session, statement: Select[Any]) -> list[Job]:
     return [job_of(row) for row in session.execute(statement)]
 
 
-def job_of(row: Row[Any]) -> Job:
+def job_of(row: Row[*tuple[Any, ...]]) -> Job:
     """Of a row that begins with the columns of `READ`."""
     values = dict(zip(NAMES, row, strict=False))
     values["node"] = NodeName(row.node)

@@ -112,7 +112,7 @@ class Writers:
 
 
 class Apart:
-    """Each writer has a transaction of its own, where the database itself has them commit together."""
+    """Each writer has a transaction of its own: PostgreSQL commits together by itself."""
 
     def __init__(self, modes: Mapping[str, Engine]) -> None:
         self._modes = modes
