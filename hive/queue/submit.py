@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from hive.domain.agent import Agent, Desired
 from hive.domain.job import LIVE, Job, JobId, NewJob
 from hive.domain.names import AgentName, NodeName
+from hive.domain.worker import Node
 from hive.queue.host import Host
-from hive.store import agents, crashes, jobs, moves, verdicts
+from hive.store import agents, crashes, jobs, moves, verdicts, workers
 from hive.store.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A job that was asked for, as it was in that moment."""
+
+    job: Job
+    is_new: bool
+    """Else it is an equal one that was live already, or the one of the same key."""
+    node: Node | None
+    """Where it is worked on; None where no worker was ever heard of there."""
 
 
 def submit(
@@ -20,8 +33,8 @@ def submit(
     *,
     desired: Desired | None = None,
     acts: bool = False,
-) -> tuple[Job, bool]:
-    """The job and whether it is new: equal work that is live already is that job.
+) -> Submitted:
+    """A job; equal work that is live already is that job.
 
     What is `asked` may depend on what is there, and is then made in the same transaction. A newer
     one of a series takes the place of those that wait. `desired` is what is wanted of its agent
@@ -41,8 +54,9 @@ def submit(
             _take_up(session, new.node, new.agent, now)
         if is_new and new.series is not None:
             verdicts.supersede(session, job, now=now)
+        node = workers.node(session, job.node)
     host.bell.ring(job.node, job.id)
-    return job, is_new
+    return Submitted(job, is_new, node)
 
 
 def retry(

@@ -24,10 +24,11 @@ from hive.jobs.rebuild import Rebuild
 from hive.queue import numbers, of_node, submit
 from hive.queue.drive import refuse_elsewhere
 from hive.queue.host import Host
+from hive.queue.submit import Submitted
 from hive.service.ground import looked_at, number_above_tags, written_to
 from hive.steps.look import rev_of
 from hive.steps.running import Restarts
-from hive.store import agents, jobs
+from hive.store import agents, jobs, workers
 from hive.store.session import Session
 
 LOOKS = "this looks at a host"
@@ -39,8 +40,6 @@ WANTS: Mapping[str, Desired] = {
     Purge.kind: Desired.DESTROYED,
 }
 """What is wanted of an agent from the moment that one of these is accepted."""
-Submitted = tuple[Job, bool]
-"""The job, and whether it is new: equal work that is live already is that job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ def rebuild_all(host: Host, asked: Asked, *, restarts: Restarts = Restarts.AUTO)
     with host.database.read() as session:
         found = agents.listed(session, asked.at(host))
     kept = [agent for agent in found if agent.desired is not Desired.DESTROYED]
-    return [rebuild(host, agent.name, asked, restarts=restarts)[0] for agent in kept]
+    return [rebuild(host, agent.name, asked, restarts=restarts).job for agent in kept]
 
 
 def destroy(host: Host, name: AgentName, asked: Asked) -> Submitted:
@@ -128,9 +127,8 @@ def propose(
 def rollback(host: Host, name: AgentName, asked: Asked, *, to: JobId | None = None) -> Submitted:
     """To what an earlier job deployed; without one, to what was deployed before this."""
     refuse_elsewhere(host, asked.at(host), LOOKS)
-    if (known_job := _answered(host, Rollback.kind, name, asked)) and to in (
-        None, known_job[0].ask["to"]
-    ):  # fmt: skip
+    known_job = _answered(host, Rollback.kind, name, asked)
+    if known_job and to in (None, known_job.job.ask["to"]):
         return known_job
     known(host, name, host.node)
     job, rev = earlier(host, name, to)
@@ -199,8 +197,9 @@ def _answered(host: Host, kind: str, name: AgentName, asked: Asked) -> Submitted
         return None
     with host.database.read() as session:
         job = jobs.of_key(session, asked.key)
-    is_it = job is not None and (job.kind, job.node, job.agent) == (kind, asked.at(host), name)
-    return (job, False) if job is not None and is_it else None
+        if job is None or (job.kind, job.node, job.agent) != (kind, asked.at(host), name):
+            return None
+        return Submitted(job, is_new=False, node=workers.node(session, job.node))
 
 
 def _row(host: Host, name: AgentName, node: NodeName) -> Agent:

@@ -265,12 +265,10 @@ def test_what_must_outlast_a_power_cut_is_in_no_commit_that_need_not(
 ) -> None:
     """2 is FULL, 1 is NORMAL."""
 
-    def synchronous(session: Session) -> int | None:
+    def synchronous(session: Session) -> object:
         return session.scalar(text("PRAGMA synchronous"))
 
-    ends = [
-        queue.comes(synchronous, progress=progress) for progress in (True, False, True, True)
-    ]
+    ends = [queue.comes(synchronous, progress=progress) for progress in (True, False, True, True)]
     queue.goes()
     assert [end.result() for end in ends] == [2, 2, 2, 2]
     assert commits == ["write"]
@@ -286,7 +284,7 @@ def test_progress_alone_waits_for_no_disk_and_whoever_needs_it_begins_anew(
             held.set()
             assert let_go.wait(SOON.total_seconds())
 
-    def write() -> int | None:
+    def write() -> object:
         with database.write() as session:
             return session.scalar(text("PRAGMA synchronous"))
 
