@@ -136,7 +136,7 @@ def test_while_nothing_is_gone_and_no_look_is_due_no_program_is_started(
 @pytest.mark.parametrize("verb", [lifecycle.stop, lifecycle.restart, lifecycle.destroy])
 def test_what_a_job_stops_has_not_crashed(pretend: Pretend, verb: object) -> None:
     watch = watching(pretend)
-    job, _ = verb(pretend.host, ALICE, ME)  # type: ignore[operator]  # each is such a verb
+    job = verb(pretend.host, ALICE, ME).job  # type: ignore[operator]  # each is such a verb
     assert jobs.run(pretend.host, job.id).state is JobState.SUCCEEDED
     assert look(pretend, watch) == 0
     assert told(pretend) == []
