@@ -80,13 +80,12 @@ class Files:
                 raise
             self._sync(path.parent)
 
-    def try_writing(self, folder: Path) -> None:
-        """Raises as a write there would; nothing is left, and nobody is in the way of another.
+    def may_write(self, folder: Path) -> bool:
+        """The kernel would let this process make files there: asked, it costs next to nothing."""
+        return os.access(folder, os.W_OK | os.X_OK, effective_ids=True)
 
-        The kernel is asked first: it costs nothing, and only who may not is told why by a write.
-        """
-        if os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
-            return
+    def try_writing(self, folder: Path) -> None:
+        """Raises as a write there would; nothing is left, and nobody is in the way of another."""
         with told(), tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"?")
             file.flush()

@@ -255,7 +255,7 @@ def _submit(
     seen: Mapping[str, Any] | None = None,
 ) -> Submitted:
     """What there is of the agent is looked up in the transaction that writes the job."""
-    node, said = asked.at(host), dict(ask or {})
+    node, said, now = asked.at(host), dict(ask or {}), host.clock.now()
     world = written_to(host) if node == host.node else None
     tag = numbers.highest_tag(world, name) if world else JobId(0)
 
@@ -265,6 +265,7 @@ def _submit(
             _alive(agent)
         if world is not None:
             numbers.above_tag(session, world, tag)
+        submit.acts_on(session, agent, WANTS.get(kind), now=now)
         return NewJob(
             kind=kind,
             node=node,
@@ -276,12 +277,12 @@ def _submit(
             idempotency_key=asked.key,
             series=f"{kind}:{node}/{name}" if series else None,
             priority=catalog.priority_of(kind),
-            approved_at=host.clock.now() if approves else None,
+            approved_at=now if approves else None,
             approved_by=asked.by if approves else None,
             seen=seen or ({"was": agent.desired.value} if kind in catalog.ENDING else None),
         )
 
-    return submit.submit(host, new, desired=WANTS.get(kind), acts=True)
+    return submit.submit(host, new)
 
 
 def is_unapproved(job: Job) -> bool:

@@ -39,6 +39,7 @@ JOBS: Final = cast(Table, JobRow.__table__)
 C: Final = JOBS.c
 NAMES: Final = tuple(field.name for field in fields(Job))
 READ: Final = tuple(C[name] for name in NAMES)
+_ASKED: Final = tuple(field.name for field in fields(NewJob))
 LAST: Final = 2**31 - 1  #: no id is above
 TRIES: Final = 10
 
@@ -77,7 +78,7 @@ def submit(session: Session, new: NewJob, *, now: datetime) -> tuple[Job, bool]:
     Equal work that is live is one job; one idempotency key is one request, for ever. The unique
     indexes decide, so that of two at once one gets the other's.
     """
-    asked = {field.name: getattr(new, field.name) for field in fields(new)}
+    asked = {name: said for name in _ASKED if (said := getattr(new, name)) is not None}
     row = {**asked, "ask": dict(new.ask), "created_at": now, "queued_at": now}
     add = _add(dialect_of(session))
     for _ in range(TRIES):
