@@ -30,8 +30,9 @@ from hive.domain.names import AgentName, Rev
 from hive.domain.ports import port_of
 from hive.domain.target import AppliedMain
 from hive.queue.host import Host
+from hive.queue.submit import Submitted
 from hive.service import jobs, lifecycle
-from hive.service.lifecycle import Asked, Submitted
+from hive.service.lifecycle import Asked
 from hive.steps import meta as meta_steps
 from hive.steps.deploy import Deployed
 from hive.steps.meta import CandidatePinned, init_meta
@@ -199,7 +200,7 @@ def _apply(host: Host, name: AgentName, rev: Rev, restarts: Restarts = Restarts.
 
 
 def _done(host: Host, submitted: Submitted) -> JobId:
-    job: Job = jobs.run(host, submitted[0].id)
+    job: Job = jobs.run(host, submitted.job.id)
     if job.state is not JobState.SUCCEEDED:
         raise SystemExit(f"{job.kind} of {job.agent} ended {job.state}: {job.error}")
     return job.id

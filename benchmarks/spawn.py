@@ -96,7 +96,7 @@ def started(host: Host, job: JobId) -> int:
 
 
 def spawned(host: Host, name: AgentName) -> JobId:
-    job, _ = agents.spawn(host, name, requested_by="benchmark")
+    job = agents.spawn(host, name, requested_by="benchmark").job
     ended = jobs.run(host, job.id)
     if ended.state is not JobState.SUCCEEDED:
         raise SystemExit(f"spawn of {name} ended {ended.state}: {ended.error}")

@@ -78,7 +78,7 @@ def _in_order(host: Host, many: int) -> Iterator[Row]:
     names = [AgentName(f"b{number}") for number in range(many - 1)]
     _crowd(host, [AgentName(MANAGER), *names])
     before = _resident()
-    job, _ = sweeps.sweep(host, ME)
+    job = sweeps.sweep(host, ME).job
     took = timed(lambda: jobs.run(host, job.id))
     ended = jobs.show(host, job.id).job
     assert ended.state is JobState.SUCCEEDED, ended.error
@@ -197,7 +197,7 @@ def _swept_up(host: Host, names: list[AgentName]) -> None:
 
 
 def _swept(host: Host) -> None:
-    jobs.run(host, sweeps.sweep(host, ME)[0].id)
+    jobs.run(host, sweeps.sweep(host, ME).job.id)
 
 
 def _are_up(host: Host, names: list[AgentName]) -> bool:

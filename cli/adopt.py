@@ -23,10 +23,10 @@ def adopt(
         if not yes:
             _show_plan(hive)
         confirmed("Adopt these?", yes=yes)
-        job, is_new = adoption.adopt(hive.host, Asked(hive.by, key))
-        if not is_new:
-            say(f"job {job.id} does this already")
-        follow(hive, hive.job(job.id), detach=detach, as_json=as_json)
+        asked = adoption.adopt(hive.host, Asked(hive.by, key))
+        if not asked.is_new:
+            say(f"job {asked.job.id} does this already")
+        follow(hive, hive.job(asked.job.id), detach=detach, as_json=as_json)
 
 
 def _show_plan(hive: Here) -> None:

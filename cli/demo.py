@@ -92,7 +92,7 @@ def _spawn(host: Host, name: str) -> None:
     from hive.service import agents
 
     say(f"\n$ hive spawn {name}")
-    job, _ = agents.spawn(host, AgentName(name), requested_by=requester())
+    job = agents.spawn(host, AgentName(name), requested_by=requester()).job
     if _seen_through(host, job).state is not JobState.SUCCEEDED:
         raise typer.Exit(ENDED_BADLY)
 
@@ -111,7 +111,7 @@ def _change(host: Host, name: str) -> None:
     say(f"\nThe manager commits a change of {name}, and proposes it:")
     say(f"$ hive propose {name} {rev[:12]} -m 'a greeting'")
     asked = lifecycle.Asked(requester())
-    job, _ = lifecycle.propose(host, AgentName(name), rev, asked, message="a greeting")
+    job = lifecycle.propose(host, AgentName(name), rev, asked, message="a greeting").job
     if _seen_through(host, job).state is not JobState.WAITING:
         raise typer.Exit(ENDED_BADLY)
     say(f"\nIt is built, and waits. An operator looks at it:\n$ hive diff {job.id}")
@@ -131,7 +131,7 @@ def _break(host: Host, name: str) -> None:
     say("\nA change that does not build leaves the agent as it is:")
     say(f"$ hive apply {name} {rev[:12]}")
     asked = lifecycle.Asked(requester())
-    job, _ = lifecycle.propose(host, AgentName(name), rev, asked, approved=True)
+    job = lifecycle.propose(host, AgentName(name), rev, asked, approved=True).job
     error = _seen_through(host, job).error
     if error is None or error.code != "build-failed":
         raise typer.Exit(ENDED_BADLY)

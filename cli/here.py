@@ -70,7 +70,7 @@ class Here:
         asked = Asked(self.by, None, where)
         submitted = lifecycle.change(self.host, checked, asked, list(settings))
         shown = agents.show(self.host, checked, where).as_json()
-        limit = self.job(submitted[0].id) if submitted else None
+        limit = self.job(submitted.job.id) if submitted else None
         return cast(answers.ChangedAgent, {**shown, "limit": limit})
 
     def kept(self) -> answers.Page[answers.Kept]:
@@ -108,9 +108,9 @@ class Here:
         key: str | None = None,
     ) -> answers.Submitted:
         wish = Wish(kind, _agent(agent), rev, message, restart, JobId(to) if to else None)
-        job, is_new = asking.submit(self.host, wish, Asked(self.by, key, node_of(node)))
-        shown = jobs.accepted(self.host, job, is_new=is_new).as_json()
-        return cast(answers.Submitted, {**shown, "new": is_new})
+        submitted = asking.submit(self.host, wish, Asked(self.by, key, node_of(node)))
+        shown = jobs.accepted(self.host, submitted).as_json()
+        return cast(answers.Submitted, {**shown, "new": submitted.is_new})
 
     def rebuild_all(
         self, *, node: str | None = None, restart: str | None = None

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from cli.plain import plain
-from hive.domain.closure import ClosureDifference
 
 if TYPE_CHECKING:
     from hive.client.answers import Agent, Diff, Job, Kept
@@ -121,6 +120,8 @@ def show_diff(diff: Diff, *, patch: bool) -> None:
     if diff["packages"] is None:
         typer.echo("  it is not built yet")
     else:
+        from hive.domain.closure import ClosureDifference  # it knows what a whole agent is
+
         for line in ClosureDifference.from_json(diff["packages"]).lines():
             typer.echo(plain(f"  {line}"))
         typer.echo(f"closure: {diff['closure']}")

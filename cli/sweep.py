@@ -10,7 +10,6 @@ from cli.boundary import asked, boundary, node_name
 from cli.follow import AsJson, Key, OnNode, follow
 from cli.hive import is_served, newest
 from hive.domain.job import PENDING
-from hive.domain.roster import SWEEP
 from hive.errors import Refused
 
 if TYPE_CHECKING:
@@ -60,6 +59,8 @@ def _see_to(hive: Hive, job: Job, *, wait: bool, as_json: bool) -> None:
 
 def _left(hive: Hive, node: str) -> list[Job]:
     """What sweeps have enqueued for this node, and what has not ended: one was killed, perhaps."""
+    from hive.domain.roster import SWEEP
+
     live = [job for state in PENDING for job in newest(hive, state=state, limit=ALL)]
     asked_by_sweeps = (job for job in live if job["requested_by"] == SWEEP and job["node"] == node)
     return sorted(asked_by_sweeps, key=lambda job: job["id"])

@@ -248,8 +248,7 @@ def new_drill(host: Host, agent: str, **also: Any) -> NewJob:  # noqa: ANN401 - 
 
 
 def a_drill(host: Host, agent: str, **also: Any) -> Job:  # noqa: ANN401
-    job, _ = submit.submit(host, new_drill(host, agent, **also))
-    return job
+    return submit.submit(host, new_drill(host, agent, **also)).job
 
 
 def live(host: Host) -> list[Job]:

@@ -80,6 +80,10 @@ class Files:
                 raise
             self._sync(path.parent)
 
+    def may_write(self, folder: Path) -> bool:
+        """The kernel would let this process make files there: asked, it costs next to nothing."""
+        return os.access(folder, os.W_OK | os.X_OK, effective_ids=True)
+
     def try_writing(self, folder: Path) -> None:
         """Raises as a write there would; nothing is left, and nobody is in the way of another."""
         with told(), tempfile.TemporaryFile(dir=folder) as file:

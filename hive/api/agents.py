@@ -41,7 +41,7 @@ def change(
     host, checked, where = asking.host, AgentName(name), node_of(node)
     submitted = lifecycle.change(host, checked, Asked(asking.by, None, where), body.settings)
     shown = agents.show(host, checked, where).as_json()
-    limit = jobs.show(host, submitted[0].id).as_json() if submitted else None
+    limit = jobs.show(host, submitted.job.id).as_json() if submitted else None
     return answers.one({**shown, "limit": limit})
 
 

@@ -67,9 +67,9 @@ def submit(body: shapes.NewJob, host: Here, caller: Known, key: Key = None) -> J
         many = asking.submit_many(host, wish, asked)
         made = jobs.shown(host, [job.id for job in many])
         return answers.page([view.as_json() for view in made])
-    job, is_new = asking.submit(host, wish, asked)
-    shown = jobs.accepted(host, job, is_new=is_new).as_json()
-    return answers.one({**shown, "new": is_new}, 202)
+    submitted = asking.submit(host, wish, asked)
+    shown = jobs.accepted(host, submitted).as_json()
+    return answers.one({**shown, "new": submitted.is_new}, 202)
 
 
 @router.get("/jobs/{number}", responses=answers.says(shapes.Job))

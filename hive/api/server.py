@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import socket
 import threading
@@ -118,6 +119,8 @@ class Api:
             if tcp is not None:
                 await self._open("tcp", Door(Kind.TCP), config, tcp, None)
             await self._keep_open(config)
+            gc.collect()
+            gc.freeze()  # or all wait while it is searched, for a tenth of a second
             ready()
             log.info("api.ready node=%s tcp=%s", self._host.node, self._listen)
             while not await asyncio.to_thread(over.wait, EVERY.total_seconds()):

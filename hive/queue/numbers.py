@@ -10,6 +10,7 @@ from hive.domain.job import JobId
 from hive.domain.names import AgentName
 from hive.queue.host import Host
 from hive.store import jobs
+from hive.store.session import Session
 
 
 def above_tags_at_first(host: Host) -> None:
@@ -28,18 +29,24 @@ def above_tags(host: Host, world: World, agent: AgentName | None = None) -> None
     """
     with host.database.read() as session:
         given = jobs.highest(session)
-    names = (str(agent),) if agent and given else _applied(world)
-    highest = max((_highest_tag(world, name) for name in names), default=0)
+    highest = highest_tag(world, agent if given else None)
     if highest > given:
         with host.database.write() as session:
-            jobs.start_above(session, JobId(highest))
+            jobs.start_above(session, highest)
 
 
-def _applied(world: World) -> tuple[str, ...]:
-    return world.files.entries(world.layout.applied_root)
+def above_tag(session: Session, world: World, tag: JobId) -> None:
+    """As `above_tags`, in a transaction of the caller's, who has looked at an agent's tags."""
+    given = jobs.highest(session)
+    highest = tag if given else highest_tag(world)
+    if highest > given:
+        jobs.start_above(session, highest)
 
 
-def _highest_tag(world: World, name: str) -> int:
-    tags = world.git.refs(world.layout.applied_root / name, "refs/tags/")
+def highest_tag(world: World, agent: AgentName | None = None) -> JobId:
+    """Of `agent`'s repo, or of all; 0 where there is none."""
+    root = world.layout.applied_root
+    names = world.files.entries(root) if agent is None else (str(agent),)
+    tags = [tag for name in names for tag in world.git.refs(root / name, "refs/tags/")]
     numbers = (tag.rpartition("/")[2] for tag in tags)
-    return max((int(number) for number in numbers if number.isdigit()), default=0)
+    return JobId(max((int(number) for number in numbers if number.isdigit()), default=0))

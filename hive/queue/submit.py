@@ -2,44 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from hive.domain.agent import Agent, Desired
 from hive.domain.job import LIVE, Job, JobId, NewJob
 from hive.domain.names import AgentName, NodeName
+from hive.domain.worker import Node
 from hive.queue.host import Host
-from hive.store import agents, crashes, jobs, moves, verdicts
+from hive.store import agents, crashes, jobs, moves, verdicts, workers
 from hive.store.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A job that was asked for, as it was in that moment."""
+
+    job: Job
+    is_new: bool
+    """Else it is an equal one that was live already, or the one of the same key."""
+    node: Node | None
+    """Where it is worked on; None where no worker was ever heard of there."""
 
 
 def submit(
     host: Host,
-    new: NewJob,
+    asked: NewJob | Callable[[Session], NewJob],
     agent: Agent | None = None,
-    *,
-    desired: Desired | None = None,
-    acts: bool = False,
-) -> tuple[Job, bool]:
-    """The job and whether it is new: equal work that is live already is that job.
+) -> Submitted:
+    """A job; equal work that is live already is that job.
 
-    A newer one of a series takes the place of those that wait. `desired` is what is wanted of its
-    agent from now on, also where the job is not new: what was asked for last is what counts. Who
-    `acts` on an agent that was given up gives it another chance. Raises `Refused`, code
-    `port-taken`, when another agent has the port.
+    What is `asked` may depend on what is there, and is then made in the same transaction. A newer
+    one of a series takes the place of those that wait. Raises `Refused`, code `port-taken`, when
+    another agent has the port.
     """
     now = host.clock.now()
     with host.database.write() as session:
+        new = asked if isinstance(asked, NewJob) else asked(session)
         job, is_new = jobs.submit(session, new, now=now)
         if is_new and agent is not None:
             agents.put(session, agent, now=now)
-        if desired is not None and new.agent is not None:
-            agents.set_desired(session, new.node, new.agent, desired, now=now)
-        if acts and new.agent is not None:
-            _take_up(session, new.node, new.agent, now)
         if is_new and new.series is not None:
             verdicts.supersede(session, job, now=now)
+        node = workers.node(session, job.node)
     host.bell.ring(job.node, job.id)
-    return job, is_new
+    return Submitted(job, is_new, node)
 
 
 def retry(
@@ -55,16 +63,29 @@ def retry(
         if agent is not None:
             agents.put(session, agent, now=now)
         if job.agent is not None:
-            _take_up(session, job.node, job.agent, now)
+            agents.take_up(session, job.node, job.agent)
+            _forgive(session, job.node, job.agent, now)
         if desired is not None and job.agent is not None:
             agents.set_desired(session, job.node, job.agent, desired, now=now)
     host.bell.ring(job.node, job.id)
     return job
 
 
-def _take_up(session: Session, node: NodeName, agent: AgentName, now: datetime) -> None:
-    """An operator acts on it: its crashes are over, too, or the next one would be the last."""
-    agents.take_up(session, node, agent)
+def acts_on(session: Session, agent: Agent, desired: Desired | None, *, now: datetime) -> None:
+    """Somebody asks for something of it: where it was given up, it has another chance.
+
+    `desired` is what is wanted of it from now on, also where the job is not new: what was asked for
+    last is what counts. Raises `Refused`, code `port-taken`, where it has lost its port.
+    """
+    if desired is not None:
+        agents.set_desired(session, agent.node, agent.name, desired, now=now)
+    if agent.failed_at is not None:
+        agents.take_up(session, agent.node, agent.name)
+    _forgive(session, agent.node, agent.name, now)
+
+
+def _forgive(session: Session, node: NodeName, agent: AgentName, now: datetime) -> None:
+    """Its crashes are over, too, or the next one would be the last."""
     crashes.forgive(session, node, agent, now=now)
 
 

@@ -16,9 +16,10 @@ from hive.jobs.adopt import Adopt
 from hive.queue import submit
 from hive.queue.drive import refuse_elsewhere
 from hive.queue.host import Host
+from hive.queue.submit import Submitted
 from hive.service import plans
 from hive.service.ground import looked_at, number_above_tags, written_to
-from hive.service.lifecycle import LOOKS, Asked, Submitted
+from hive.service.lifecycle import LOOKS, Asked
 from hive.service.plans import Planned
 from hive.steps.adopted import meta_found
 from hive.steps.daemon import OldDaemonGone

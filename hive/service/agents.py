@@ -22,6 +22,7 @@ from hive.jobs.spawn import Spawn
 from hive.queue import submit
 from hive.queue.drive import refuse_elsewhere
 from hive.queue.host import Host
+from hive.queue.submit import Submitted
 from hive.service import lifecycle, plans
 from hive.service.ground import looked_at, number_above_tags, written_to
 from hive.service.lifecycle import LOOKS
@@ -40,8 +41,8 @@ def spawn(
     key: str | None = None,
     node: NodeName | None = None,
     gated: bool = False,
-) -> tuple[Job, bool]:
-    """Accept a spawn; the job and whether it is new. Refused before anything is written down.
+) -> Submitted:
+    """Accept a spawn. Refused before anything is written down.
 
     For another node it is only written down: what stands in its way there, its job will say.
     `gated`: it waits for an operator, unless the policy lets it pass.

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from hive.domain.job import Job, JobId
 from hive.domain.names import AgentName, NodeName
 from hive.errors import Refused
 from hive.queue.host import Host
+from hive.queue.submit import Submitted
 from hive.service import agents, approvals, lifecycle, plans, sweeps
-from hive.service.lifecycle import Asked, Submitted
+from hive.service.lifecycle import Asked
 from hive.service.plans import Planned
 from hive.steps.running import Restarts
 
@@ -93,13 +94,13 @@ def _propose(host: Host, wish: Wish, asked: Asked) -> Submitted:
 
 def _apply(host: Host, wish: Wish, asked: Asked) -> Submitted:
     """Also of what was only proposed before, where that waits already."""
-    job, is_new = lifecycle.propose(
+    submitted = lifecycle.propose(
         host, wish.name, _rev(wish), asked,
         message=wish.message, restarts=wish.restarts, approved=True,
     )  # fmt: skip
-    if lifecycle.is_unapproved(job):
-        job = approvals.approve(host, job.id, by=asked.by)
-    return job, is_new
+    if not lifecycle.is_unapproved(submitted.job):
+        return submitted
+    return replace(submitted, job=approvals.approve(host, submitted.job.id, by=asked.by))
 
 
 def _rev(wish: Wish) -> str:

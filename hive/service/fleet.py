@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -104,7 +105,7 @@ class Hindrances:
     """What keeps jobs from going on, as the nodes are at one moment."""
 
     host: Host
-    nodes: dict[NodeName, NodeView]
+    nodes: Mapping[NodeName, NodeView]
     now: datetime
 
     def of(self, job: Job) -> str | None:
@@ -126,7 +127,14 @@ class Hindrances:
 
 
 def hindrances(host: Host) -> Hindrances:
-    return Hindrances(host, {view.node.name: view for view in nodes(host)}, host.clock.now())
+    with host.database.read() as session:
+        return hindrances_of(host, workers.nodes(session))
+
+
+def hindrances_of(host: Host, nodes: Iterable[Node]) -> Hindrances:
+    """As some nodes were when they were looked at just now."""
+    now = host.clock.now()
+    return Hindrances(host, {one.name: NodeView(one, one.is_silent(now)) for one in nodes}, now)
 
 
 def happened(

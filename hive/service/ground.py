@@ -28,6 +28,8 @@ def written_to(host: Host) -> World:
     """This host, to change: its folders can be written."""
     world = looked_at(host)
     for folder in (world.layout.state, world.layout.run):
+        if world.files.may_write(folder):
+            continue
         if not world.files.is_folder(folder):
             world.files.make_folder(folder, mode=0o755)
         world.files.try_writing(folder)

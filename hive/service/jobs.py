@@ -11,8 +11,9 @@ from hive.domain.names import AgentName
 from hive.queue import drive, submit
 from hive.queue.drive import find
 from hive.queue.host import Host
+from hive.queue.submit import Submitted
 from hive.queue.traces import Traces
-from hive.service.fleet import hindrances
+from hive.service.fleet import hindrances, hindrances_of
 from hive.service.ground import written_to
 from hive.service.views import JobView
 from hive.store import jobs, logs, steps
@@ -25,9 +26,12 @@ def show(host: Host, job_id: JobId) -> JobView:
     return JobView(job, done, hindrances(host).of(job))
 
 
-def accepted(host: Host, job: Job, *, is_new: bool) -> JobView:
+def accepted(host: Host, asked: Submitted) -> JobView:
     """As `show`, of what was just asked for: of a new one there is nothing more to read."""
-    return JobView(job, (), hindrances(host).of(job)) if is_new else show(host, job.id)
+    if not asked.is_new:
+        return show(host, asked.job.id)
+    hinder = hindrances_of(host, [] if asked.node is None else [asked.node])
+    return JobView(asked.job, (), hinder.of(asked.job))
 
 
 def listed(

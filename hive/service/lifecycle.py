@@ -21,13 +21,15 @@ from hive.jobs.destroy import Destroy, Purge
 from hive.jobs.limit import Limit
 from hive.jobs.power import Restart, Start, Stop
 from hive.jobs.rebuild import Rebuild
-from hive.queue import of_node, submit
+from hive.queue import numbers, of_node, submit
 from hive.queue.drive import refuse_elsewhere
 from hive.queue.host import Host
+from hive.queue.submit import Submitted
 from hive.service.ground import looked_at, number_above_tags, written_to
 from hive.steps.look import rev_of
 from hive.steps.running import Restarts
-from hive.store import agents, jobs
+from hive.store import agents, jobs, workers
+from hive.store.session import Session
 
 LOOKS = "this looks at a host"
 WANTS: Mapping[str, Desired] = {
@@ -38,8 +40,6 @@ WANTS: Mapping[str, Desired] = {
     Purge.kind: Desired.DESTROYED,
 }
 """What is wanted of an agent from the moment that one of these is accepted."""
-Submitted = tuple[Job, bool]
-"""The job, and whether it is new: equal work that is live already is that job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +55,23 @@ class Asked:
 
 
 def start(host: Host, name: AgentName, asked: Asked) -> Submitted:
-    return _submit(host, Start.kind, known(host, name, asked.at(host)), asked)
+    return _submit(host, Start.kind, name, asked)
 
 
 def stop(host: Host, name: AgentName, asked: Asked) -> Submitted:
     """Remembered: no sweep starts it again."""
-    return _submit(host, Stop.kind, known(host, name, asked.at(host)), asked)
+    return _submit(host, Stop.kind, name, asked)
 
 
 def restart(host: Host, name: AgentName, asked: Asked) -> Submitted:
-    agent = known(host, name, asked.at(host))
-    return _submit(host, Restart.kind, agent, asked)
+    return _submit(host, Restart.kind, name, asked)
 
 
 def rebuild(
     host: Host, name: AgentName, asked: Asked, *, restarts: Restarts = Restarts.AUTO
 ) -> Submitted:
     ask = {} if restarts is Restarts.AUTO else {"restart": restarts.value}
-    return _submit(host, Rebuild.kind, known(host, name, asked.at(host)), asked, ask)
+    return _submit(host, Rebuild.kind, name, asked, ask)
 
 
 def rebuild_all(host: Host, asked: Asked, *, restarts: Restarts = Restarts.AUTO) -> list[Job]:
@@ -80,7 +79,7 @@ def rebuild_all(host: Host, asked: Asked, *, restarts: Restarts = Restarts.AUTO)
     with host.database.read() as session:
         found = agents.listed(session, asked.at(host))
     kept = [agent for agent in found if agent.desired is not Desired.DESTROYED]
-    return [rebuild(host, agent.name, asked, restarts=restarts)[0] for agent in kept]
+    return [rebuild(host, agent.name, asked, restarts=restarts).job for agent in kept]
 
 
 def destroy(host: Host, name: AgentName, asked: Asked) -> Submitted:
@@ -91,16 +90,15 @@ def destroy(host: Host, name: AgentName, asked: Asked) -> Submitted:
     _refuse_manager(agent)
     if agent.desired is Desired.DESTROYED and not _is_going(host, agent):
         known(host, name, agent.node)
-    return _submit(host, Destroy.kind, agent, asked)
+    return _submit(host, Destroy.kind, name, asked)
 
 
 def purge(host: Host, name: AgentName, asked: Asked) -> Submitted:
     """Nothing is kept, also of an agent that was destroyed before."""
     if known_job := _answered(host, Purge.kind, name, asked):
         return known_job
-    agent = _row(host, name, asked.at(host))
-    _refuse_manager(agent)
-    return _submit(host, Purge.kind, agent, asked)
+    _refuse_manager(_row(host, name, asked.at(host)))
+    return _submit(host, Purge.kind, name, asked)
 
 
 def propose(
@@ -115,7 +113,7 @@ def propose(
 ) -> Submitted:
     """A commit of proposed, pinned now. It waits for an operator, or was asked for by one."""
     refuse_elsewhere(host, asked.at(host), LOOKS)
-    agent = known(host, name, host.node)
+    known(host, name, host.node)
     world = written_to(host)
     ask: dict[str, Any] = {"rev": world.resolve(name, rev)}
     if message:
@@ -123,22 +121,21 @@ def propose(
     if restarts is not Restarts.AUTO:
         ask["restart"] = restarts.value
     passes = approved or Apply.kind not in host.policy.waiting
-    return _submit(host, Apply.kind, agent, asked, ask, series=True, approves=passes)
+    return _submit(host, Apply.kind, name, asked, ask, series=True, approves=passes)
 
 
 def rollback(host: Host, name: AgentName, asked: Asked, *, to: JobId | None = None) -> Submitted:
     """To what an earlier job deployed; without one, to what was deployed before this."""
     refuse_elsewhere(host, asked.at(host), LOOKS)
-    if (known_job := _answered(host, Rollback.kind, name, asked)) and to in (
-        None, known_job[0].ask["to"]
-    ):  # fmt: skip
+    known_job = _answered(host, Rollback.kind, name, asked)
+    if known_job and to in (None, known_job.job.ask["to"]):
         return known_job
-    agent = known(host, name, host.node)
+    known(host, name, host.node)
     job, rev = earlier(host, name, to)
     before = rev_of(looked_at(host), Recorded(name))
     seen = Seen(rev, before, None, None).as_json()
     ask = {"rev": rev, "to": job}
-    return _submit(host, Rollback.kind, agent, asked, ask, approves=True, seen=seen)
+    return _submit(host, Rollback.kind, name, asked, ask, approves=True, seen=seen)
 
 
 def update_base(host: Host, asked: Asked) -> Submitted:
@@ -158,20 +155,13 @@ def change(host: Host, name: AgentName, asked: Asked, settings: list[str]) -> Su
         return reduce(AgentSettings.with_one, settings, before)
 
     with host.database.write() as session:
-        agent = agents.change(session, asked.at(host), name, changed, now=host.clock.now())
-    return _submit(host, Limit.kind, agent, asked) if keys & LIMITING else None
+        agents.change(session, asked.at(host), name, changed, now=host.clock.now())
+    return _submit(host, Limit.kind, name, asked) if keys & LIMITING else None
 
 
 def known(host: Host, name: AgentName, node: NodeName) -> Agent:
     """The agent's row. Raises `NotFound`, or `Refused` where it was destroyed."""
-    agent = _row(host, name, node)
-    if agent.desired is Desired.DESTROYED:
-        raise Refused(
-            f"{name} was destroyed",
-            code="agent-destroyed",
-            hint=f"`hive spawn {name}` brings it back with what it kept",
-        )
-    return agent
+    return _alive(_row(host, name, node))
 
 
 def deploys(host: Host, name: AgentName) -> list[tuple[JobId, Rev]]:
@@ -207,15 +197,30 @@ def _answered(host: Host, kind: str, name: AgentName, asked: Asked) -> Submitted
         return None
     with host.database.read() as session:
         job = jobs.of_key(session, asked.key)
-    is_it = job is not None and (job.kind, job.node, job.agent) == (kind, asked.at(host), name)
-    return (job, False) if job is not None and is_it else None
+        if job is None or (job.kind, job.node, job.agent) != (kind, asked.at(host), name):
+            return None
+        return Submitted(job, is_new=False, node=workers.node(session, job.node))
 
 
 def _row(host: Host, name: AgentName, node: NodeName) -> Agent:
     with host.database.read() as session:
-        agent = agents.find(session, node, name)
+        return _found(session, name, node)
+
+
+def _found(session: Session, name: AgentName, node: NodeName) -> Agent:
+    agent = agents.find(session, node, name)
     if agent is None:
         raise NotFound(f"there is no agent {name}", code="no-such-agent", hint="see `hive agents`")
+    return agent
+
+
+def _alive(agent: Agent) -> Agent:
+    if agent.desired is Desired.DESTROYED:
+        raise Refused(
+            f"{agent.name} was destroyed",
+            code="agent-destroyed",
+            hint=f"`hive spawn {agent.name}` brings it back with what it kept",
+        )
     return agent
 
 
@@ -241,7 +246,7 @@ def _refuse_manager(agent: Agent) -> None:
 def _submit(
     host: Host,
     kind: str,
-    agent: Agent,
+    name: AgentName,
     asked: Asked,
     ask: Mapping[str, Any] | None = None,
     *,
@@ -249,25 +254,35 @@ def _submit(
     approves: bool = False,
     seen: Mapping[str, Any] | None = None,
 ) -> Submitted:
-    if agent.node == host.node:
-        number_above_tags(host, written_to(host), agent.name)
-    said = dict(ask or {})
-    new = NewJob(
-        kind=kind,
-        node=agent.node,
-        agent=agent.name,
-        ask=said,
-        lock=catalog.lock_of(agent.node, agent.name),
-        requested_by=asked.by,
-        unique_key=catalog.unique_key(kind, agent.node, agent.name, said, agent.settings),
-        idempotency_key=asked.key,
-        series=f"{kind}:{agent.node}/{agent.name}" if series else None,
-        priority=catalog.priority_of(kind),
-        approved_at=host.clock.now() if approves else None,
-        approved_by=asked.by if approves else None,
-        seen=seen or ({"was": agent.desired.value} if kind in catalog.ENDING else None),
-    )
-    return submit.submit(host, new, desired=WANTS.get(kind), acts=True)
+    """What there is of the agent is looked up in the transaction that writes the job."""
+    node, said, now = asked.at(host), dict(ask or {}), host.clock.now()
+    world = written_to(host) if node == host.node else None
+    tag = numbers.highest_tag(world, name) if world else JobId(0)
+
+    def new(session: Session) -> NewJob:
+        agent = _found(session, name, node)
+        if kind not in catalog.ENDING:
+            _alive(agent)
+        if world is not None:
+            numbers.above_tag(session, world, tag)
+        submit.acts_on(session, agent, WANTS.get(kind), now=now)
+        return NewJob(
+            kind=kind,
+            node=node,
+            agent=name,
+            ask=said,
+            lock=catalog.lock_of(node, name),
+            requested_by=asked.by,
+            unique_key=catalog.unique_key(kind, node, name, said, agent.settings),
+            idempotency_key=asked.key,
+            series=f"{kind}:{node}/{name}" if series else None,
+            priority=catalog.priority_of(kind),
+            approved_at=now if approves else None,
+            approved_by=asked.by if approves else None,
+            seen=seen or ({"was": agent.desired.value} if kind in catalog.ENDING else None),
+        )
+
+    return submit.submit(host, new)
 
 
 def is_unapproved(job: Job) -> bool:

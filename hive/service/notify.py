@@ -64,4 +64,4 @@ def test(host: Host, name: NotifierName, *, by: str) -> Job:
     with host.database.read() as session:
         notifier = notifiers.known(session, name)
     event = Event(0, host.clock.now(), TEST, notifier.node, None, None, {"by": by})
-    return submit.submit(host, call(notifier, event, by=by))[0]
+    return submit.submit(host, call(notifier, event, by=by)).job

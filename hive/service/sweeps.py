@@ -12,8 +12,9 @@ from hive.jobs.survey import Survey, survey
 from hive.queue import of_node, submit
 from hive.queue.drive import refuse_elsewhere
 from hive.queue.host import Host
+from hive.queue.submit import Submitted
 from hive.service.ground import looked_at
-from hive.service.lifecycle import LOOKS, Asked, Submitted
+from hive.service.lifecycle import LOOKS, Asked
 from hive.store import rosters
 
 
@@ -48,7 +49,7 @@ def sweep_all(host: Host, asked: Asked) -> list[Job]:
     """One for each node that has agents, or was ever heard of."""
     with host.database.read() as session:
         known = of_node.nodes(session, host.node)
-    return [submit.submit(host, of_node.sweep(node, by=asked.by))[0] for node in known]
+    return [submit.submit(host, of_node.sweep(node, by=asked.by)).job for node in known]
 
 
 def planned(host: Host, *, node: NodeName | None = None) -> SweepView:

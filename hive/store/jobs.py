@@ -17,8 +17,10 @@ from sqlalchemy import (
     Select,
     Table,
     TextClause,
+    and_,
     bindparam,
     func,
+    or_,
     select,
     text,
     update,
@@ -38,6 +40,7 @@ JOBS: Final = cast(Table, JobRow.__table__)
 C: Final = JOBS.c
 NAMES: Final = tuple(field.name for field in fields(Job))
 READ: Final = tuple(C[name] for name in NAMES)
+_ASKED: Final = tuple(field.name for field in fields(NewJob))
 LAST: Final = 2**31 - 1  #: no id is above
 TRIES: Final = 10
 
@@ -62,7 +65,19 @@ _START_ABOVE: Final = {
 
 #: Made once: to make a statement anew, and a key to its compiled form, costs more than to run it.
 _OF_ID: Final = Prepared(select(*READ).where(C.id == bindparam("b_id")), READ)
-_EQUAL: Final = select(*READ).where(C.unique_key == bindparam("b_key"), text(LIVE_ONLY))
+_KNOWN: Final = Prepared(
+    select(C.idempotency_key, *READ).where(
+        or_(
+            C.idempotency_key == bindparam("b_key"),
+            and_(C.unique_key == bindparam("b_equal"), text(LIVE_ONLY)),
+        )
+    ),
+    (C.idempotency_key, *READ),
+)
+_UNBEGUN: Final = {
+    "state": JobState.QUEUED, "attempt": 0, "failures": 0, "losses": 0, "restoring": False,
+    "pruned": False,
+}  # fmt: skip
 
 
 def submit(session: Session, new: NewJob, *, now: datetime) -> tuple[Job, bool]:
@@ -71,13 +86,13 @@ def submit(session: Session, new: NewJob, *, now: datetime) -> tuple[Job, bool]:
     Equal work that is live is one job; one idempotency key is one request, for ever. The unique
     indexes decide, so that of two at once one gets the other's.
     """
-    asked = {field.name: getattr(new, field.name) for field in fields(new)}
-    row = {**asked, "ask": dict(new.ask), "created_at": now, "queued_at": now}
+    row = {f"b_{name}": getattr(new, name) for name in _ASKED}
+    row |= {"b_ask": dict(new.ask), "b_created_at": now, "b_queued_at": now}
     add = _add(dialect_of(session))
     for _ in range(TRIES):
-        if (known := _of_key(session, new) or _equal_live(session, new)) is not None:
+        if (known := _known(session, new)) is not None:
             return _hastened(session, known, new), False
-        if (made := first_of(session, add, row)) is not None:
+        if (made := sole(session.run(add, row))) is not None:
             told(session, made, "submit", now, kind=made.kind, by=made.requested_by)
             return made, True
     raise Transient(
@@ -86,8 +101,11 @@ def submit(session: Session, new: NewJob, *, now: datetime) -> tuple[Job, bool]:
 
 
 @cache
-def _add(dialect: str) -> Executable:
-    return insert_of(dialect, JOBS).on_conflict_do_nothing().returning(*READ)
+def _add(dialect: str) -> Prepared:
+    names = (*_ASKED, "created_at", "queued_at")
+    given = {name: bindparam(f"b_{name}", type_=C[name].type) for name in names}
+    new = insert_of(dialect, JOBS).values({**_UNBEGUN, **given})
+    return Prepared(new.on_conflict_do_nothing().returning(*READ), READ)
 
 
 def told(session: Session, job: Job, what: str, now: datetime, **data: object) -> None:
@@ -163,12 +181,20 @@ def start_above(session: Session, number: int) -> None:
         session.execute(text(statement), bound)
 
 
-def _of_key(session: Session, new: NewJob) -> Job | None:
-    """The job of this idempotency key. Another request under it is refused."""
-    if new.idempotency_key is None:
-        return None
-    job = of_key(session, new.idempotency_key)
-    if job is not None and not _is_same(job, new):
+def _known(session: Session, new: NewJob) -> Job | None:
+    """The job of its idempotency key, or the live one that is equal: by one look for both."""
+    bound = {"b_key": new.idempotency_key, "b_equal": new.unique_key}
+    found = session.run(_KNOWN, bound)
+    if new.idempotency_key is not None:
+        for key, *row in found:
+            if key == new.idempotency_key:
+                return _of_key(_job(row), new)
+    return _equal_live(session, _job(found[0][1:]), new) if found else None
+
+
+def _of_key(job: Job, new: NewJob) -> Job:
+    """Another request under its key is refused."""
+    if not _is_same(job, new):
         raise Refused(
             f"key '{new.idempotency_key}' was used for job {job.id}, another request",
             code="key-reused",
@@ -182,12 +208,9 @@ def _is_same(job: Job, new: NewJob) -> bool:
     return (job.kind, job.node, job.agent, job.ask) == (new.kind, new.node, new.agent, ask)
 
 
-def _equal_live(session: Session, new: NewJob) -> Job | None:
+def _equal_live(session: Session, job: Job, new: NewJob) -> Job | None:
     """The live job of this unique key. It takes the request's own key, where it has none."""
-    if new.unique_key is None:
-        return None
-    job = first_of(session, _EQUAL, {"b_key": new.unique_key})
-    if job is None or new.idempotency_key is None or not _is_same(job, new):
+    if new.idempotency_key is None or not _is_same(job, new):
         return job
     keyless = update(JOBS).where(C.id == job.id, C.idempotency_key.is_(None))
     with suppress(IntegrityError), guarded(session):  # the key was just used for another job
@@ -226,7 +249,7 @@ def all_of(session: Session, statement: Select[Any]) -> list[Job]:
     return [job_of(row) for row in session.execute(statement)]
 
 
-def job_of(row: Row[Any]) -> Job:
+def job_of(row: Row[*tuple[Any, ...]]) -> Job:
     """Of a row that begins with the columns of `READ`."""
     return _job(row)
 

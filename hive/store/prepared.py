@@ -7,7 +7,7 @@ what reads and writes one row that takes longer than the row.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn, cast
 from weakref import WeakKeyDictionary
@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 import psycopg
 from sqlalchemy import ColumnElement, Connection, Dialect, Executable
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.sql.elements import ClauseElement
 from sqlalchemy.types import TypeEngine
 
@@ -108,11 +108,17 @@ def send(connection: Connection, *asked: Asked) -> list[Found]:
         return [_rows(connection, *one) for one in zip(cursors, asked, strict=True)]
 
 
-@contextmanager
-def together(connection: Connection) -> Iterator[None]:
-    """What is sent inside goes out with the commit; nothing of it can be read."""
-    with _guarded(connection), _pipeline(_driver(connection)):
-        yield
+def commit(connection: Connection, *asked: Asked) -> None:
+    """These go out with the commit; nothing of them can be read."""
+    try:
+        with _guarded(connection), _pipeline(_driver(connection)):
+            for one in asked:
+                send(connection, one)
+            connection.commit()
+    except BaseException:
+        with suppress(SQLAlchemyError):  # it takes a failed commit for the end of it all
+            connection.rollback()
+        raise
 
 
 def _sent(connection: Connection, cursor: DBAPICursor, asked: Asked) -> Found:

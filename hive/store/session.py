@@ -6,7 +6,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
@@ -20,6 +20,7 @@ from hive.errors import Refused
 from hive.store import postgres, prepared, sqlite
 from hive.store.prepared import Asked, Bound, Found, Prepared
 from hive.store.trouble import ours
+from hive.store.writers import Apart, Writers
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
@@ -50,15 +51,15 @@ class Session:
         "with_commit",
     )
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, with_commit: list[Asked] | None = None) -> None:
         self._connection = connection
         self.execute = connection.execute
         self.scalar = connection.scalar
         self.scalars = connection.scalars
         self.before_commit: list[Callable[[Session], None]] = []
         """What is done last in a transaction that writes."""
-        self.with_commit: list[Asked] = []
-        """What is sent behind that, in one go with the commit."""
+        self.with_commit = [] if with_commit is None else with_commit
+        """What is sent behind that, in one go with the commit where the driver can."""
         self.events: list[NewEvent] = []
         """What has happened in it."""
         self.messages: list[tuple[datetime, NewMessage]] = []
@@ -78,19 +79,6 @@ class Session:
         one, other = prepared.send(self._connection, first, second)
         return one, other
 
-    def commit(self) -> None:
-        for act in self.before_commit:
-            act(self)
-        try:
-            with prepared.together(self._connection):
-                for asked in self.with_commit:
-                    prepared.send(self._connection, asked)
-                self._connection.commit()
-        except BaseException:
-            with suppress(SQLAlchemyError):  # it takes a failed commit for the end of it all
-                self._connection.rollback()
-            raise
-
     def begin_nested(self) -> NestedTransaction:
         return self._connection.begin_nested()
 
@@ -101,8 +89,8 @@ class Database:
 
     engine: Engine
     modes: Mapping[str, Engine]
-    turns: AbstractContextManager[object] = field(default_factory=nullcontext)
-    """Held while this process writes: on SQLite, where one writer keeps out all others."""
+    writers: Writers | Apart
+    """Whom of this process a writer shares its commit with: on SQLite those that wait for it."""
 
     @property
     def dialect(self) -> str:
@@ -117,11 +105,11 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """One transaction; after it, what was written is on the disk."""
-        with self._door("write") as engine, self.turns, engine.connect() as connection:
-            connection.begin()
-            session = Session(connection)
+        with self._door("write"), self.writers.part("write") as part:
+            session = Session(part.connection, part.with_commit)
             yield session
-            session.commit()
+            for act in session.before_commit:
+                act(session)
 
     @contextmanager
     def trial(self) -> Iterator[Session]:
@@ -133,8 +121,8 @@ class Database:
     @contextmanager
     def progress(self) -> Iterator[Session]:
         """One transaction that a power cut, but no kill, may undo: for steps and log lines."""
-        with self._door("progress") as engine, self.turns, engine.begin() as connection:
-            yield Session(connection)
+        with self._door("progress"), self.writers.part("progress") as part:
+            yield Session(part.connection, part.with_commit)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -192,7 +180,7 @@ def open_database(url: str) -> Database:
     is_sqlite = parsed.get_backend_name() == "sqlite"
     engine = sqlite.engine_of(_absolute(parsed)) if is_sqlite else postgres.engine_of(parsed)
     modes = {mode: engine.execution_options(mode=mode, **also) for mode, also in MODES.items()}
-    return Database(engine, modes, sqlite.Turns() if is_sqlite else nullcontext())
+    return Database(engine, modes, Writers(modes) if is_sqlite else Apart(modes))
 
 
 def now(session: Session) -> datetime:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -56,24 +55,6 @@ def engine_of(url: URL) -> Engine:
         _raw(connection).execute(begin)
 
     return engine
-
-
-class Turns:
-    """Threads of one process write one after the other, each as soon as it can.
-
-    Left to SQLite they would ask again and again, and sleep in between: up to 100 ms, and whoever
-    has waited longest is no sooner than whoever came last.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> None:
-        if not self._lock.acquire(timeout=LOCKED_FOR_AT_MOST):
-            raise sqlite3.OperationalError("database is locked")
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
 
 
 def data_version(connection: Connection) -> int:

@@ -24,6 +24,7 @@ WORKERS: Final = cast(Table, WorkerRow.__table__)
 W: Final = WORKERS.c
 NODES: Final = cast(Table, NodeRow.__table__)
 N: Final = NODES.c
+_NODE: Final = select(NODES).where(N.name == bindparam("b_name"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +119,12 @@ def of(session: Session, worker: str) -> list[Job]:
 
 
 def nodes(session: Session) -> list[Node]:
-    rows = session.execute(select(NODES).order_by(N.name))
-    return [
-        Node(NodeName(row.name), row.seen_at, row.paused_at, row.paused_by, _fullness(row.disk))
-        for row in rows
-    ]
+    return [_node(row) for row in session.execute(select(NODES).order_by(N.name))]
+
+
+def node(session: Session, name: NodeName) -> Node | None:
+    row = session.execute(_NODE, {"b_name": name}).first()
+    return None if row is None else _node(row)
 
 
 def disk_of(session: Session, node: NodeName) -> Fullness | None:
@@ -152,6 +154,10 @@ def pause(session: Session, node: NodeName, *, by: str, now: datetime) -> None:
 
 def resume(session: Session, node: NodeName) -> None:
     session.execute(update(NODES).where(N.name == node).values(paused_at=None, paused_by=None))
+
+
+def _node(row: Row[Any]) -> Node:
+    return Node(NodeName(row.name), row.seen_at, row.paused_at, row.paused_by, _fullness(row.disk))
 
 
 def _fullness(said: str | None) -> Fullness | None:

@@ -220,8 +220,7 @@ class Bench:
         name = AgentName(agent)
         new = NewJob(KIND, self.host.node, name, {}, self.lock(agent), "test")
         row = Agent(self.host.node, name, port_of(name), Desired.RUNNING, AgentSettings())
-        job, _ = submit(self.host, replace(new, **also), row if with_row else None)
-        return job
+        return submit(self.host, replace(new, **also), row if with_row else None).job
 
     def attempt(self, agent: str = ALICE, *, chain: bool = False) -> Job | None:
         """One claim, and what comes of it; with `chain`, what was claimed with its end."""
@@ -389,7 +388,7 @@ class Moody(Database):
 
     @classmethod
     def of(cls, database: Database, only: str = "") -> Moody:
-        return cls(database.engine, database.modes, only=only)
+        return cls(database.engine, database.modes, database.writers, only=only)
 
     @override
     @contextmanager

@@ -47,7 +47,7 @@ def rows(pretend: Pretend) -> dict[AgentName, Agent]:
 
 
 def adopted(pretend: Pretend) -> dict[AgentName, Agent]:
-    job, _ = adoption.adopt(pretend.host, Asked("me"))
+    job = adoption.adopt(pretend.host, Asked("me")).job
     assert job.id > 41, "numbered above every tag"
     ended = jobs.run(pretend.host, job.id)
     assert (ended.state, ended.error) == (JobState.SUCCEEDED, None)
@@ -78,9 +78,8 @@ def test_a_container_that_meta_does_not_pin_is_refused_by_its_name(kept: Pretend
 
 
 def test_what_is_live_already_is_that_job(kept: Pretend) -> None:
-    first, is_new = adoption.adopt(kept.host, Asked("me"))
-    again, is_new_too = adoption.adopt(kept.host, Asked("me"))
-    assert (first.id, is_new, is_new_too) == (again.id, True, False)
+    first, again = (adoption.adopt(kept.host, Asked("me")) for _ in range(2))
+    assert (first.job.id, first.is_new, again.is_new) == (again.job.id, True, False)
 
 
 def test_a_port_that_was_taken_meanwhile_leaves_the_others_their_rows(kept: Pretend) -> None:

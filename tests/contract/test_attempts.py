@@ -386,7 +386,7 @@ def test_cancelled_at_any_of_its_programs_a_spawn_is_cancelled_or_recorded(tmp_p
     count = Starts(lambda *_: None)
     with a_pretend_host(tmp_path / "quiet") as pretend:
         migrate.upgrade(pretend.host.database)
-        job, _ = agents_service.spawn(pretend.host, ALICE, requested_by="test")
+        job = agents_service.spawn(pretend.host, ALICE, requested_by="test").job
         assert drive(count.on(pretend.host), job.id).state is SUCCEEDED
     ends = [_cancelled_at(number, tmp_path) for number in range(2, count.count + 1, 9)]
     assert set(ends) <= {SUCCEEDED, CANCELLED}
@@ -397,7 +397,7 @@ def _cancelled_at(point: int, folder: Path) -> JobState:
     with a_pretend_host(folder / str(point)) as pretend:
         migrate.upgrade(pretend.host.database)
         host = pretend.host
-        job, _ = agents_service.spawn(host, ALICE, requested_by="test")
+        job = agents_service.spawn(host, ALICE, requested_by="test").job
         with Heart(host, Role.COMMAND) as heart:
 
             def hear(number: int, line: str, halt: Halt) -> None:
@@ -411,7 +411,7 @@ def _cancelled_at(point: int, folder: Path) -> JobState:
         if ended.state is CANCELLED:
             unit = pretend.world().systemd.unit(ALICE.container)
             assert not (unit.is_active or unit.is_moving)
-        again, _ = agents_service.spawn(host, ALICE, requested_by="test")
+        again = agents_service.spawn(host, ALICE, requested_by="test").job
         assert drive(host, again.id).state is SUCCEEDED
         return ended.state
 

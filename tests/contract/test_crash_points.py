@@ -96,11 +96,11 @@ def live(host: Host, kind: str) -> None:
     if kind == SPAWN:
         recipes = Recipes(host.database, host.clock, host.policy, host.defaults)
         spawning = replace(host, recipe=recipes.of)
-        drive(spawning, agents_service.spawn(spawning, ALICE, requested_by="t", key="k")[0].id)
+        drive(spawning, agents_service.spawn(spawning, ALICE, requested_by="t", key="k").job.id)
         return
     host = replace(host, clock=Hasty(host.clock.now()))
     asked = drill.new_drill(host, ALICE, idempotency_key="k", **DRILLS[kind][0])
-    job, _ = submit(host, asked)
+    job = submit(host, asked).job
     while (job := find(host, job.id)).state not in ENDED:
         if job.state is JobState.WAITING:
             with host.database.write() as session:

@@ -43,7 +43,7 @@ def pretend(tmp_path: Path) -> Iterator[Pretend]:
 
 
 def spawned(pretend: Pretend, name: AgentName) -> None:
-    job, _ = agents.spawn(pretend.host, name, requested_by="ann")
+    job = agents.spawn(pretend.host, name, requested_by="ann").job
     assert jobs.run(pretend.host, job.id).state is JobState.SUCCEEDED
 
 
@@ -136,7 +136,7 @@ def test_while_nothing_is_gone_and_no_look_is_due_no_program_is_started(
 @pytest.mark.parametrize("verb", [lifecycle.stop, lifecycle.restart, lifecycle.destroy])
 def test_what_a_job_stops_has_not_crashed(pretend: Pretend, verb: object) -> None:
     watch = watching(pretend)
-    job, _ = verb(pretend.host, ALICE, ME)  # type: ignore[operator]  # each is such a verb
+    job = verb(pretend.host, ALICE, ME).job  # type: ignore[operator]  # each is such a verb
     assert jobs.run(pretend.host, job.id).state is JobState.SUCCEEDED
     assert look(pretend, watch) == 0
     assert told(pretend) == []
@@ -144,7 +144,7 @@ def test_what_a_job_stops_has_not_crashed(pretend: Pretend, verb: object) -> Non
 
 def test_what_crashes_after_a_job_of_it_has_ended_has_crashed(pretend: Pretend) -> None:
     watch = watching(pretend)
-    job, _ = lifecycle.restart(pretend.host, ALICE, ME)
+    job = lifecycle.restart(pretend.host, ALICE, ME).job
     jobs.run(pretend.host, job.id)
     look(pretend, watch)
     watch = watching(pretend)
@@ -192,7 +192,7 @@ def test_what_is_given_up_is_not_watched(pretend: Pretend) -> None:
 
 def test_a_sweep_that_has_begun_before_the_crash_is_followed_by_another(pretend: Pretend) -> None:
     watch = watching(pretend)
-    begun, _ = sweeps.sweep(pretend.host, ME)  # it is live, and may have looked already
+    begun = sweeps.sweep(pretend.host, ME).job  # it is live, and may have looked already
     end(pretend)
     assert look(pretend, watch) == 1
     assert sweeps_asked(pretend) == 1
@@ -237,7 +237,7 @@ def test_what_crashes_for_ever_beside_healthy_ones_costs_so_much_and_no_more(
 
 def swept(pretend: Pretend) -> None:
     """A sweep, and what it has enqueued; waits are over at once."""
-    job, _ = sweeps.sweep(pretend.host, ME)
+    job = sweeps.sweep(pretend.host, ME).job
     jobs.run(pretend.host, job.id, until=lambda: bool(jobs.children(pretend.host, job.id)))
     with pretend.host.database.write() as session:
         session.execute(update(JobRow).values(run_at=None))
@@ -246,7 +246,7 @@ def swept(pretend: Pretend) -> None:
 
 def test_while_a_proposal_of_it_waits_what_crashes_has_crashed(pretend: Pretend) -> None:
     rev = pretend.propose(agent_nix='{ ... }: { environment.variables.A = "1"; }')
-    job, _ = lifecycle.propose(pretend.host, ALICE, rev, ME)
+    job = lifecycle.propose(pretend.host, ALICE, rev, ME).job
     assert jobs.run(pretend.host, job.id).state is JobState.WAITING
     with pretend.host.database.write() as session:
         session.execute(update(JobRow).where(JobRow.id == job.id).values(attempt=2))
@@ -259,7 +259,7 @@ def test_a_look_that_fails_takes_no_restart_for_a_crash(
     pretend: Pretend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watch = watching(pretend)
-    job, _ = lifecycle.restart(pretend.host, ALICE, ME)
+    job = lifecycle.restart(pretend.host, ALICE, ME).job
     assert jobs.run(pretend.host, job.id).state is JobState.SUCCEEDED
 
     def units(*_: object) -> object:
@@ -275,14 +275,14 @@ def test_a_look_that_fails_takes_no_restart_for_a_crash(
 
 def test_a_start_that_fails_is_noted_once_and_not_at_each_attempt(pretend: Pretend) -> None:
     pretend.host = replace(pretend.host, failure_limit=2)
-    done, _ = lifecycle.stop(pretend.host, ALICE, ME)
+    done = lifecycle.stop(pretend.host, ALICE, ME).job
     jobs.run(pretend.host, done.id)
     root = pretend.host.layout.root(ALICE.container)
     shutil.rmtree(root)
     root.write_text("not a folder")
     watch = CrashWatch(pretend.host)
     look(pretend, watch)
-    job, _ = lifecycle.start(pretend.host, ALICE, ME)
+    job = lifecycle.start(pretend.host, ALICE, ME).job
     jobs.run(pretend.host, job.id, until=lambda: jobs.show(pretend.host, job.id).job.failures > 0)
     for _ in range(3):
         watch._looked = float("-inf")

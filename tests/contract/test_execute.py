@@ -187,8 +187,7 @@ def taken_over(session: Session, host: Host, job: Job) -> None:
 def submitted(host: Host) -> Job:
     agent = Agent(host.node, ALICE, port_of(ALICE), Desired.RUNNING, AgentSettings())
     new = NewJob("files", host.node, ALICE, {}, LOCK(host.node, ALICE), "test")
-    job, _ = submit(host, new, agent)
-    return job
+    return submit(host, new, agent).job
 
 
 @pytest.fixture
@@ -556,7 +555,7 @@ def test_an_agent_of_which_nothing_was_made_goes_with_its_failed_job(
 
 def test_a_spawn_refused_before_anything_was_seeded_leaves_no_agent(bench: Bench) -> None:
     bench.host.layout.agents.parent.mkdir(exist_ok=True)
-    job, _ = agents_service.spawn(bench.host, ALICE, requested_by="test")
+    job = agents_service.spawn(bench.host, ALICE, requested_by="test").job
     bench.host.layout.agents.write_text("in the way")
     ended = drive(bench.host, job.id)
     assert ended.state is JobState.FAILED
@@ -564,13 +563,13 @@ def test_a_spawn_refused_before_anything_was_seeded_leaves_no_agent(bench: Bench
     assert ended.error.code == "in-the-way"
     assert not bench.has_agent()
     bench.host.layout.agents.unlink()
-    again, _ = agents_service.spawn(bench.host, ALICE, requested_by="test")
+    again = agents_service.spawn(bench.host, ALICE, requested_by="test").job
     assert drive(bench.host, again.id).state is JobState.SUCCEEDED
 
 
 def test_a_spawn_that_fails_later_keeps_its_agent_in_view(bench: Bench) -> None:
     bench.pretend.before(ProfileSet)
-    job, _ = agents_service.spawn(bench.host, ALICE, requested_by="test")
+    job = agents_service.spawn(bench.host, ALICE, requested_by="test").job
     bench.pretend.deploy_next(agent_nix='{ }: throw "no"\n')
     assert drive(bench.host, job.id).state is JobState.FAILED
     assert [view.name for view in agents_service.listed(bench.host)] == [ALICE]

@@ -37,7 +37,7 @@ def stored(tmp_path: Path, database_url: str) -> Iterator[Bench]:
 def pruned(bench: Bench) -> Job:
     """A prune, worked on by its real recipe."""
     host = replace(bench.host, recipe=bench.pretend.host.recipe)
-    job, _ = submit(host, of_node.prune(host.node, by="test"))
+    job = submit(host, of_node.prune(host.node, by="test")).job
     assert work(host, bench.heart, job.lock)
     return bench.job(job)
 

@@ -25,6 +25,7 @@ from hive.jobs.recipe import Recipe
 from hive.jobs.survey import Difference
 from hive.queue.report import report
 from hive.queue.schedules import Schedules
+from hive.queue.submit import Submitted
 from hive.service import agents, jobs, lifecycle, sweeps
 from hive.service.lifecycle import Asked
 from hive.steps.look import candidate
@@ -48,18 +49,18 @@ def pretend(tmp_path: Path) -> Iterator[Pretend]:
 
 
 def spawned(pretend: Pretend, name: AgentName) -> None:
-    job, _ = agents.spawn(pretend.host, name, requested_by="ann")
+    job = agents.spawn(pretend.host, name, requested_by="ann").job
     assert jobs.run(pretend.host, job.id).state is JobState.SUCCEEDED
 
 
-def done(pretend: Pretend, ask: Callable[..., lifecycle.Submitted], *words: object) -> None:
-    job, _ = ask(pretend.host, *words, ME)
+def done(pretend: Pretend, ask: Callable[..., Submitted], *words: object) -> None:
+    job = ask(pretend.host, *words, ME).job
     assert jobs.run(pretend.host, job.id).state is JobState.SUCCEEDED
 
 
 def swept(pretend: Pretend) -> list[tuple[str, str | None]]:
     """A sweep, and all that it has enqueued; the kind of job for each agent but the manager."""
-    job, _ = sweeps.sweep(pretend.host, ME)
+    job = sweeps.sweep(pretend.host, ME).job
     ended = jobs.run(pretend.host, job.id)
     assert ended.state is JobState.SUCCEEDED, ended.error
     assert ended.result
@@ -332,12 +333,12 @@ def test_a_start_that_waits_is_due_when_an_operator_asks(pretend: Pretend) -> No
     for number in range(LIMIT - 1):
         crash(pretend, number)
     end(pretend)
-    job, _ = sweeps.sweep(pretend.host, ME)
+    job = sweeps.sweep(pretend.host, ME).job
     jobs.run(pretend.host, job.id, until=lambda: bool(jobs.children(pretend.host, job.id)))
-    started, is_new = lifecycle.start(pretend.host, ALICE, ME)
-    assert not is_new
-    assert started.run_at is None
-    assert jobs.run(pretend.host, started.id).state is JobState.SUCCEEDED
+    started = lifecycle.start(pretend.host, ALICE, ME)
+    assert not started.is_new
+    assert started.job.run_at is None
+    assert jobs.run(pretend.host, started.job.id).state is JobState.SUCCEEDED
 
 
 def test_what_a_sweep_could_not_mend_is_told_and_left_to_an_operator(pretend: Pretend) -> None:
@@ -421,7 +422,7 @@ def test_what_could_not_be_done_beside_is_not_tried_at_each_sweep(
 
 def test_a_proposal_whose_agent_has_lost_its_folder_fails(pretend: Pretend) -> None:
     rev = pretend.propose(agent_nix='{ ... }: { environment.variables.A = "1"; }')
-    job, _ = lifecycle.propose(pretend.host, ALICE, rev, ME)
+    job = lifecycle.propose(pretend.host, ALICE, rev, ME).job
     assert jobs.run(pretend.host, job.id).state is JobState.WAITING
     shutil.rmtree(pretend.host.layout.home(ALICE))
     assert sweeps.planned(pretend.host).survey.orphans == (job.id,)
@@ -480,7 +481,7 @@ def test_what_finished_jobs_have_left_is_tidied_up(pretend: Pretend) -> None:
 def test_the_closures_of_the_last_deploys_are_kept(pretend: Pretend) -> None:
     for number in range(DEPLOYS):
         rev = pretend.propose(agent_nix=f'{{ ... }}: {{ environment.variables.A = "{number}"; }}')
-        job, _ = lifecycle.propose(pretend.host, ALICE, rev, ME, approved=True)
+        job = lifecycle.propose(pretend.host, ALICE, rev, ME, approved=True).job
         assert jobs.run(pretend.host, job.id).state is JobState.SUCCEEDED
     roots = pretend.host.layout.gcroots / ALICE
     assert len(list(roots.iterdir())) == DEPLOYS + 1
@@ -548,12 +549,12 @@ def test_an_applied_repo_that_cannot_be_read_spoils_no_other(pretend: Pretend) -
 
 def test_an_agent_that_was_destroyed_since_the_look_is_not_made_anew(pretend: Pretend) -> None:
     conf_changed(pretend)
-    job, _ = sweeps.sweep(pretend.host, ME)
+    job = sweeps.sweep(pretend.host, ME).job
     gone: list[JobId] = []
 
     def destroyed() -> None:
         """Asked for before the rebuild is, it ends before that begins."""
-        gone.append(lifecycle.destroy(pretend.host, ALICE, ME)[0].id)
+        gone.append(lifecycle.destroy(pretend.host, ALICE, ME).job.id)
 
     host = replace(pretend.host, recipe=lambda of: _with(pretend, of, destroyed))
     jobs.run(host, job.id, until=lambda: bool(jobs.children(pretend.host, job.id)))
@@ -577,9 +578,9 @@ def test_an_agent_that_an_operator_acts_on_since_the_look_is_not_given_up(
     started: list[JobId] = []
 
     def start() -> None:
-        started.append(lifecycle.start(pretend.host, ALICE, ME)[0].id)
+        started.append(lifecycle.start(pretend.host, ALICE, ME).job.id)
 
-    job, _ = sweeps.sweep(pretend.host, ME)
+    job = sweeps.sweep(pretend.host, ME).job
     host = replace(pretend.host, recipe=lambda of: _with(pretend, of, start))
     assert jobs.run(host, job.id).state is JobState.SUCCEEDED
     assert jobs.run(pretend.host, started[0]).state is JobState.SUCCEEDED
@@ -610,7 +611,7 @@ def test_a_report_is_told_to_whoever_was_not_told(pretend: Pretend) -> None:
 
 def test_an_agent_that_was_stopped_since_the_look_is_not_started(pretend: Pretend) -> None:
     end(pretend)
-    job, _ = sweeps.sweep(pretend.host, ME)
+    job = sweeps.sweep(pretend.host, ME).job
     jobs.run(pretend.host, job.id, until=lambda: bool(jobs.children(pretend.host, job.id)))
     with pretend.host.database.write() as session:
         now = pretend.host.clock.now()

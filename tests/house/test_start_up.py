@@ -22,13 +22,20 @@ HARNESS = f"import sys, hive.harness.run; {LOADED}"
 HELP = f"""
 import os
 import sys
-from cli.app import main
+from cli.start import main
 sys.argv = ["hive", "--help"]
 try:
     main()
 except SystemExit as done:
     assert not done.code
 {LOADED}
+"""
+STAYS = """
+import gc
+import sys
+from cli import app, start
+app.main = lambda: print("collects:", gc.isenabled(), "passes over:", gc.get_freeze_count() > 10_000)
+start.main()
 """
 
 
@@ -38,3 +45,8 @@ except SystemExit as done:
 def test_starting_up_loads_nothing_heavy(program: str) -> None:
     ran = LocalShell(os.environ).run(sys.executable, "-c", program, cwd=ROOT)
     assert ran.out.splitlines()[-1] == "loaded:"
+
+
+def test_a_command_that_stays_collects_its_garbage_but_not_among_what_was_imported() -> None:
+    ran = LocalShell(os.environ).run(sys.executable, "-c", STAYS, cwd=ROOT)
+    assert ran.out == "collects: True passes over: True\n"
