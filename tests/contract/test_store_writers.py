@@ -263,7 +263,7 @@ def test_what_undoes_all_is_heard_by_all_and_who_comes_next_begins_anew(
 def test_an_interrupt_that_gives_up_the_connection_is_heard_as_one(
     database: Database, queue: Queue
 ) -> None:
-    """SQLAlchemy uses none again whose driver was interrupted; those who shared it can try again."""
+    """SQLAlchemy uses none again whose driver was interrupted; who shared it can try again."""
 
     def interrupted(session: Session) -> None:
         session._connection.invalidate()
