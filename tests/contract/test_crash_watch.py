@@ -25,8 +25,9 @@ from hive.queue.crashes import CrashWatch
 from hive.service import agents, jobs, lifecycle, sweeps
 from hive.service.lifecycle import Asked
 from hive.store import agents as rows
-from hive.store import crashes, events, messages, migrate
+from hive.store import crashes, events, messages
 from hive.store.tables import JobRow
+from tests.databases import migrated
 from tests.pretend import ALICE, BOB, Pretend, a_pretend_host
 
 ME = Asked("ann")
@@ -37,7 +38,7 @@ HM1ND = AgentName(MANAGER)
 def pretend(tmp_path: Path) -> Iterator[Pretend]:
     """alice runs."""
     with a_pretend_host(tmp_path) as pretend:
-        migrate.upgrade(pretend.host.database)
+        migrated(pretend.host.database)
         spawned(pretend, ALICE)
         yield pretend
 

@@ -29,8 +29,9 @@ from hive.service import agents, jobs, lifecycle, sweeps
 from hive.service.lifecycle import Asked
 from hive.steps.look import candidate
 from hive.store import agents as rows
-from hive.store import crashes, events, messages, migrate, workers
+from hive.store import crashes, events, messages, workers
 from hive.store.tables import JobRow, ScheduleRow
+from tests.databases import migrated
 from tests.pretend import ALICE, BOB, Pretend, a_pretend_host
 
 ME = Asked("ann")
@@ -42,7 +43,7 @@ WEEK = timedelta(days=7)
 def pretend(tmp_path: Path) -> Iterator[Pretend]:
     """alice runs; there is no manager."""
     with a_pretend_host(tmp_path) as pretend:
-        migrate.upgrade(pretend.host.database)
+        migrated(pretend.host.database)
         spawned(pretend, ALICE)
         yield pretend
 
