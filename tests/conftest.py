@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-pytest_plugins = ["tests.services", "tests.databases"]
+pytest_plugins = ["tests.services", "tests.databases", "tests.pretend"]
 
 TESTS = Path(__file__).parent
 SCRUBBED = ("HIVE_", "HYPERHIVE_", "GIT_", "NIX_", "XDG_")
