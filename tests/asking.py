@@ -21,7 +21,8 @@ from hive.domain.names import MANAGER, AgentName
 from hive.domain.ports import port_of
 from hive.queue.host import Host
 from hive.service import tokens
-from hive.store import agents, migrate
+from hive.store import agents
+from tests.databases import migrated
 from tests.pretend import ALICE, BOB, Pretend, a_pretend_host, nothing_by_the_clock
 
 MIND: Final = AgentName(MANAGER)
@@ -200,7 +201,7 @@ def running(api: Api, over: threading.Event) -> Iterator[None]:
 def a_served_host(folder: Path, **settings: str) -> Iterator[Served]:
     """With alice, bob and the manager, of whom nothing was ever built."""
     with a_pretend_host(folder, **settings) as pretend:
-        migrate.upgrade(pretend.host.database)
+        migrated(pretend.host.database)
         nothing_by_the_clock(pretend.host.database)
         served = Served(pretend, a_free_port())
         served.has(ALICE, BOB, MIND)

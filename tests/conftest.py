@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-pytest_plugins = ["tests.services"]
+pytest_plugins = ["tests.services", "tests.databases", "tests.pretend"]
 
 TESTS = Path(__file__).parent
 SCRUBBED = ("HIVE_", "HYPERHIVE_", "GIT_", "NIX_", "XDG_")
@@ -56,9 +56,19 @@ def pytest_runtest_setup() -> None:
         pytest.fail(f"not run: after {BUDGET / 60:.0f} minutes something before it is far too slow")
 
 
+LONGEST_FIRST: Final = ("lab", "acceptance", "integration", "contract")
+"""Folders: what is begun last should not go on alone. The others take seconds in all."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test bears the name of its folder: `-m unit`, `-m 'not acceptance'`."""
     for item in items:
         kind, *rest = item.path.relative_to(TESTS).parts
         if rest:
             item.add_marker(kind)
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    kind = item.path.relative_to(TESTS).parts[0]
+    return LONGEST_FIRST.index(kind) if kind in LONGEST_FIRST else len(LONGEST_FIRST)

@@ -21,23 +21,19 @@ from typing import Any, Final, TypeVar
 import cli.app
 from hive.adapters.clock import SystemClock, wait_until
 from hive.adapters.locks import Holder, holder
-from hive.adapters.processes import die_together, is_alive, look
+from hive.adapters.processes import is_alive, look
 from hive.domain.job import ENDED, Job, JobId, JobState
 from hive.queue import drive
 from hive.queue.host import Host
+from hive.settings import Settings
 from hive.sim.stop import stop_all
-from hive.store import jobs, migrate
+from hive.store import jobs
 from hive.store.session import open_database
 from tests import drill
-from tests.acceptance.killing import FORKS
+from tests.databases import migrated
 from tests.drill import Tally, a_drill, folder_of, opened
-from tests.pretend import environment, nothing_by_the_clock
-
-FORKS.set_forkserver_preload(
-    ["pytest", "cli.app", "cli.live", "cli.follow", "cli.serve", "alembic.command",
-     "hive.bootstrap", "hive.service.agents", "hive.service.jobs", "hive.service.fleet",
-     "workers.main", "tests.acceptance.killing", "tests.fleet"]
-)  # fmt: skip
+from tests.forks import FORKS, settle, start
+from tests.pretend import NO_FILE, environment, nothing_by_the_clock
 
 T = TypeVar("T")
 CLOCK: Final = SystemClock()
@@ -153,11 +149,11 @@ class Fleet:
 
     def _start(self, name: str, words: Sequence[str], more: dict[str, str]) -> Running:
         name = f"{len(self.running)}-{name}"
-        files = tuple(str(self.folder / f"{name}.{kind}") for kind in ("out", "err"))
+        files = tuple(self.folder / f"{name}.{kind}" for kind in ("out", "err"))
         for file in files:
-            Path(file).touch()
+            file.touch()
         process = FORKS.Process(target=become, args=(self.env | more, files, [*words]))
-        process.start()
+        start(process)
         running = Running(process, self.folder, name)
         self.running.append(running)
         return running
@@ -257,21 +253,11 @@ DRILL: Final = "drill"
 HIVE: Final = "hive"
 
 
-def become(env: dict[str, str], files: tuple[str, str], words: list[str]) -> None:
+def become(env: dict[str, str], files: tuple[Path, Path], words: list[str]) -> None:
     """What a forked process does: it is `words`, as if just started; a path is executed."""
-    os.setsid()
-    # Tests that a shell runs in the background are told to ignore it, and would pass that on.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    die_together()()
-    for number, name in enumerate(files, start=1):
-        file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        os.dup2(file, number)
-        os.close(file)
+    settle(env, files)
     if words[0].startswith("/"):
         os.execve(words[0], words, env)
-    sys.stdout, sys.stderr = (os.fdopen(number, "w", 1, closefd=False) for number in (1, 2))
-    os.environ.clear()
-    os.environ.update(env)
     if words[0] == HIVE:
         sys.argv = [str(Path(sys.executable).with_name("hive")), *words[1:]]
         cli.app.main()
@@ -281,15 +267,12 @@ def become(env: dict[str, str], files: tuple[str, str], words: list[str]) -> Non
 
 @contextmanager
 def a_fleet(folder: Path, **more: str) -> Iterator[Fleet]:
-    """Nothing runs yet. `more` is environment; a database of its own is migrated.
+    """Nothing runs yet. `more` is environment; its database is migrated.
 
     Jobs are those of the test alone: the clock asks for none.
     """
     env = environment(folder / "state", **more)
-    if "HIVE_DATABASE_URL" in env:
-        database = open_database(env["HIVE_DATABASE_URL"])
-        migrate.upgrade(database)
-        database.dispose()
+    migrated(open_database(Settings.from_env(env, config=NO_FILE).database_url)).dispose()
     with opened(env) as (host, _):
         nothing_by_the_clock(host.database)
         fleet = Fleet(folder, env, host)

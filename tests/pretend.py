@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from hive import bootstrap
 from hive.adapters.gitsafe import ENVIRONMENT
@@ -24,6 +28,7 @@ from hive.jobs.spawn import Spawn
 from hive.queue.host import Host
 from hive.settings import Settings
 from hive.sim.stop import stop_all
+from hive.steps.running import Running
 from hive.steps.step import Differs, Holds, Step, name_of
 from hive.store import schedules
 from hive.store.session import Database, open_database
@@ -83,6 +88,8 @@ class Pretend:
     changes: dict[str, Any] = field(default_factory=dict)
     started: list[str] = field(default_factory=list)
     """The programs that were started, as their words, since the list was last cleared."""
+    moulds: Moulds | None = None
+    """Of its folder, where that is used again and again."""
 
     @property
     def state(self) -> Path:
@@ -117,7 +124,7 @@ class Pretend:
         """The step of this kind; all that stand before it in a spawn hold."""
         steps = self.steps(agent, job)
         at = next(at for at, step in enumerate(steps) if isinstance(step, kind))
-        self.run(*steps[:at])
+        self._come_to(steps[:at], (agent, job))
         return steps[at]
 
     def after(self, kind: type[Step], agent: AgentName = ALICE, job: int = 1) -> Step:
@@ -127,7 +134,16 @@ class Pretend:
         return step
 
     def spawn(self, agent: AgentName = ALICE, job: int = 1) -> Diary:
-        return self.run(*self.steps(agent, job))
+        return self._come_to(self.steps(agent, job), (agent, job))
+
+    def _come_to(self, steps: tuple[Step, ...], spawn: tuple[AgentName, int]) -> Diary:
+        """As `run`. What others did from nothing to where a container starts is not done again."""
+        still = tuple(takewhile(lambda step: not isinstance(step, Running), steps))
+        if self.moulds is None or self.changes or not still or self.state.exists():
+            return self.run(*steps)
+        diary = self.moulds.cast(self, still, spawn)
+        more = self.run(*steps[len(still) :])
+        return Diary(diary.held + more.held, diary.applied + more.applied)
 
     def run(self, *steps: Step) -> Diary:
         diary = Diary()
@@ -178,6 +194,56 @@ class Pretend:
     def close(self) -> None:
         self.host.database.dispose()
         stop_all(self.state / "sim")
+
+
+@dataclass(frozen=True, slots=True)
+class Moulds:
+    """States of one folder that several tests come to: it knows its own path, and cannot be moved.
+
+    No process can be put back, so what is kept ends before a container is started.
+    """
+
+    folder: Path
+    kept: dict[tuple[AgentName, int, int], tuple[Diary, list[str]]] = field(default_factory=dict)
+
+    @contextmanager
+    def a_host(self) -> Iterator[Pretend]:
+        """A new one in the folder, where the one of the last test was."""
+        folder = self.folder / "host"
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir()
+        with a_pretend_host(folder) as pretend:
+            pretend.moulds = self
+            yield pretend
+
+    def almost_spawned(self) -> Path:
+        """The folder of a host where alice is as spawned, but for the start of her container."""
+        with self.a_host() as pretend:
+            pretend.before(Running)
+        return pretend.folder
+
+    def cast(
+        self, pretend: Pretend, steps: tuple[Step, ...], spawn: tuple[AgentName, int]
+    ) -> Diary:
+        """The steps hold, of this spawn, on a host on which nothing was done yet."""
+        key = (*spawn, len(steps))
+        mould = self.folder / "-".join(map(str, key))
+        if key in self.kept:
+            diary, started = self.kept[key]
+            shutil.copytree(mould, pretend.state, symlinks=True)
+            pretend.started += started
+        else:
+            before = len(pretend.started)
+            diary = pretend.run(*steps)
+            shutil.copytree(pretend.state, mould, symlinks=True)
+            self.kept[key] = diary, pretend.started[before:]
+        return diary
+
+
+@pytest.fixture(scope="session")
+def moulds(tmp_path_factory: pytest.TempPathFactory) -> Moulds:
+    return Moulds(tmp_path_factory.mktemp("moulds"))
 
 
 @contextmanager

@@ -7,28 +7,22 @@ are started with: `sys.executable` is all that these runs of the real command li
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 import cli.app
+from tests.forks import FORKS, exit_of, start
 from tests.pretend import environment
 
-#: Each victim is forked from one process that has loaded hive, and has no threads.
-FORKS: Final = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(
-    ["cli.app", "hive.bootstrap", "hive.service.agents", "hive.service.jobs", "alembic.command",
-     "cli.live", "cli.follow", "tests.acceptance.killing"]
-)  # fmt: skip
-
-WITHIN: Final = 240.0
-"""Seconds after which a run hangs, on the slowest machine."""
+WITHIN: Final = timedelta(minutes=4)
+"""Who runs for longer hangs, on the slowest machine."""
 
 
 class Phase(StrEnum):
@@ -113,13 +107,8 @@ class Victim:
     def _ran(self, words: Sequence[str]) -> Ended:
         told = (self.folder, [*words], self._environment())
         process = FORKS.Process(target=command_line, args=told)
-        process.start()
-        process.join(WITHIN)
-        code = process.exitcode
-        if code is None:
-            process.kill()
-            process.join()
-        process.close()
+        start(process)
+        code = exit_of(process, WITHIN)
         out, err = ((self.folder / name).read_text() for name in ("out", "err"))
         assert code is not None, f"hive {' '.join(words)} hangs: {err}"
         return Ended(code, out, err)

@@ -14,7 +14,7 @@ from hive.domain.conf import FLAGS, read
 from tests.acceptance.test_lifecycle import committed, leader
 from tests.acceptance.test_spawn import Person, a_person, refused
 from tests.old_tree import OLD_JOB, age, git, layout_of
-from tests.pretend import tree
+from tests.pretend import Moulds, tree
 
 OPERATORS = "--bind=/tmp:/models"
 CHANGING = ("sim/proc", "sim/journal", "sim/units", "sim/tmp", "hive.sqlite", "hive.sqlite-wal",
@@ -22,9 +22,9 @@ CHANGING = ("sim/proc", "sim/journal", "sim/units", "sim/tmp", "hive.sqlite", "h
 
 
 @pytest.fixture
-def person(tmp_path: Path) -> Iterator[Person]:
+def person(moulds: Moulds) -> Iterator[Person]:
     """Whose host hyperhive has left, with alice running."""
-    with a_person(tmp_path) as person:
+    with a_person(moulds.almost_spawned()) as person:
         person.does("spawn", "alice")
         age(person.state, extra_flags=OPERATORS)
         yield person

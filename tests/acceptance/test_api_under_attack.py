@@ -111,7 +111,7 @@ KEPT = 20
 def test_of_a_thousand_jobs_that_are_asked_for_while_it_is_killed_each_is_there_once(
     tmp_path: Path, dialect: str, request: pytest.FixtureRequest
 ) -> None:
-    url = request.getfixturevalue("fresh_postgres_url") if dialect == "postgres" else None
+    url = request.getfixturevalue("migrated_postgres_url") if dialect == "postgres" else None
     with a_fleet(tmp_path, **({"HIVE_DATABASE_URL": url} if url else {})) as fleet:
         api = fleet.hive("api")
         fleet.said(api, "api.ready")

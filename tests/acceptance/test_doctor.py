@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from hive.adapters.shell import LocalShell, Ran
+from tests import forks
 
 HIVE = Path(sys.executable).with_name("hive")
 ANY = range(256)
@@ -32,7 +33,7 @@ class Doctor:
             "HIVE_BACKEND": "sim",
             "HIVE_STATE_DIR": str(self.state),
         }
-        return LocalShell(listed | env).run(HIVE, "doctor", *words, accept=ANY)
+        return forks.hive(["doctor", *words], listed | env)
 
     def told(self, **env: str) -> dict[str, dict[str, str]]:
         return {one["name"]: one for one in json.loads(self("--json", **env).out)}

@@ -31,7 +31,7 @@ def fleet(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Fleet]:
     """A host that knows of alice and the manager, and of bob, who was destroyed."""
     more: dict[str, str] = {}
     if request.param == "postgres":
-        more["HIVE_DATABASE_URL"] = request.getfixturevalue("fresh_postgres_url")
+        more["HIVE_DATABASE_URL"] = request.getfixturevalue("migrated_postgres_url")
     with a_fleet(tmp_path, **more) as fleet:
         with fleet.host.database.write() as session:
             for name in (ALICE, AgentName(MANAGER), BOB):

@@ -10,6 +10,7 @@ import pytest
 
 from hive.adapters.shell import Ran
 from tests.acceptance.test_spawn import Person, a_person, refused
+from tests.pretend import Moulds, a_base
 
 AGENT_NIX = """\
 {{ config, pkgs, lib, ... }}:
@@ -20,9 +21,9 @@ AGENT_NIX = """\
 
 
 @pytest.fixture
-def person(tmp_path: Path) -> Iterator[Person]:
+def person(moulds: Moulds) -> Iterator[Person]:
     """On whose host alice runs."""
-    with a_person(tmp_path) as person:
+    with a_person(moulds.almost_spawned()) as person:
         person.does("spawn", "alice")
         yield person
 
@@ -390,7 +391,6 @@ def test_a_retry_wants_of_its_agent_what_its_job_did(person: Person) -> None:
 
 
 def test_a_new_base_that_an_agent_does_not_build_on_is_no_success(tmp_path: Path) -> None:
-    from tests.pretend import a_base
 
     with a_person(tmp_path, HIVE_BASE_FLAKE=a_base(tmp_path)) as person:
         person.does("spawn", "alice")
@@ -401,7 +401,6 @@ def test_a_new_base_that_an_agent_does_not_build_on_is_no_success(tmp_path: Path
 
 
 def test_a_new_base_moves_each_agent_by_a_job_of_its_own(tmp_path: Path) -> None:
-    from tests.pretend import a_base
 
     base = a_base(tmp_path)
     with a_person(tmp_path, HIVE_BASE_FLAKE=base) as person:

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hive.adapters.shell import LocalShell, Ran
+from hive.adapters.shell import Ran
 from hive.sim.stop import stop_all
+from tests import forks
 from tests.pretend import a_base, environment
-
-HIVE = Path(sys.executable).with_name("hive")
-LONG = timedelta(minutes=3)
 
 
 class Command:
     def __init__(self, folder: Path) -> None:
         self.base = folder / "base" / "flake.nix"
         self.state = folder / "state"
-        self.shell = LocalShell(environment(self.state, HIVE_BASE_FLAKE=a_base(folder)))
+        self.environment = environment(self.state, HIVE_BASE_FLAKE=a_base(folder))
 
     def __call__(self, *words: str, accept: tuple[int, ...] = (0,)) -> Ran:
-        return self.shell.run(HIVE, *words, within=LONG, accept=accept)
+        return forks.hive(words, self.environment).accepted(accept)
 
     def json(self, *words: str, accept: tuple[int, ...] = (0,)) -> Any:  # noqa: ANN401 - JSON
         return json.loads(self(*words, "--json", accept=accept).raw)

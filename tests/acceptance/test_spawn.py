@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from http.client import HTTPConnection
 from itertools import product
 from pathlib import Path
@@ -23,10 +21,9 @@ from hive.adapters.shell import LocalShell, Ran
 from hive.domain.names import AgentName
 from hive.domain.ports import port_of
 from hive.sim.stop import stop_all
+from tests.forks import HIVE, hive
 from tests.pretend import ME, PATH, a_base, environment, tree
 
-HIVE: Final = Path(sys.executable).with_name("hive")
-WITHIN: Final = timedelta(minutes=5)
 JOB_KEYS: Final = (
     "id", "kind", "node", "agent", "state", "attempt", "steps", "result", "error", "ask",
     "requested_by", "approved_by", "approved_at", "created_at", "started_at", "finished_at", "note",
@@ -59,7 +56,7 @@ class Person:
     def hive(self, *words: str | Path, **more: str) -> Ran:
         """Whatever its exit is."""
         env = environment(self.state, **{**self.more, **more})
-        return LocalShell(env).run(HIVE, *words, within=WITHIN, accept=range(-64, 256))
+        return hive([str(word) for word in words], env)
 
     def does(self, *words: str) -> str:
         """It must end well; what it says on stdout."""

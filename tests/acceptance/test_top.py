@@ -19,8 +19,8 @@ import pytest
 
 import cli.app
 from hive.adapters.processes import die_together
-from tests.acceptance.killing import FORKS
 from tests.acceptance.test_spawn import Person, a_person, refused
+from tests.forks import FORKS, start
 from tests.pretend import environment
 
 WITHIN: Final = 60.0
@@ -102,7 +102,7 @@ def on_a_terminal(person: Person, *words: str, **more: str) -> Iterator[Screen]:
     env = environment(person.state, TERM="xterm-256color", **more)
     process = FORKS.Process(target=play, args=(env, os.ttyname(theirs), [*words]))
     before = termios.tcgetattr(terminal)
-    process.start()
+    start(process)
     try:
         yield Screen(process, terminal, before)
     finally:

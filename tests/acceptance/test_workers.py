@@ -43,7 +43,7 @@ def either(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Fleet]:
     """Embedded, and on PostgreSQL with Redis."""
     more = {}
     if request.param == "served":
-        more["HIVE_DATABASE_URL"] = request.getfixturevalue("fresh_postgres_url")
+        more["HIVE_DATABASE_URL"] = request.getfixturevalue("migrated_postgres_url")
         more["HIVE_REDIS_URL"] = request.getfixturevalue("redis_url")
     with a_fleet(tmp_path, **more) as fleet:
         yield fleet

@@ -7,31 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from hive.store import migrate
 from hive.store.session import Database, open_database
+from tests.databases import migrated
 
 DIALECTS = ("sqlite", "postgres")
 
 
 @pytest.fixture(params=DIALECTS)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where nothing is yet."""
+    """Of a database with the tables of this hive; of SQLite the file is not there yet."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/state/hive.sqlite"
-    url: str = request.getfixturevalue("fresh_postgres_url")
+    url: str = request.getfixturevalue("migrated_postgres_url")
     return url
 
 
 @pytest.fixture
-def empty_database(database_url: str) -> Iterator[Database]:
-    """Without tables."""
-    database = open_database(database_url)
+def database(database_url: str) -> Iterator[Database]:
+    """With the tables of this hive."""
+    database = migrated(open_database(database_url))
     yield database
     database.dispose()
-
-
-@pytest.fixture
-def database(empty_database: Database) -> Database:
-    """With the tables of this hive."""
-    migrate.upgrade(empty_database)
-    return empty_database

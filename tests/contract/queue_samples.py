@@ -44,7 +44,6 @@ from hive.store import (
     claims,
     events,
     jobs,
-    migrate,
     moves,
     steps,
     verdicts,
@@ -53,6 +52,7 @@ from hive.store import (
 from hive.store.session import Database, Session
 from hive.testing import FakeClock
 from tests.contract.store_samples import instant
+from tests.databases import migrated
 from tests.pretend import ALICE, Pretend, a_pretend_host, nothing_by_the_clock
 
 SOON: Final = timedelta(seconds=30)
@@ -339,7 +339,7 @@ def a_bench(folder: Path, **settings: str) -> Iterator[Bench]:
     for name in tuple(logging.root.manager.loggerDict):  # import-linter, run before, silences them
         logging.getLogger(name).disabled = False
     with a_pretend_host(folder, **settings) as pretend:
-        migrate.upgrade(pretend.host.database)
+        migrated(pretend.host.database)
         nothing_by_the_clock(pretend.host.database)
         bell = Rung()
 

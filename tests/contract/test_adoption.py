@@ -16,7 +16,8 @@ from hive.errors import Refused
 from hive.queue import ending
 from hive.service import adoption, jobs
 from hive.service.lifecycle import Asked
-from hive.store import agents, migrate
+from hive.store import agents
+from tests.databases import migrated
 from tests.pretend import ALICE, BOB, Pretend, a_pretend_host
 
 
@@ -24,7 +25,7 @@ from tests.pretend import ALICE, BOB, Pretend, a_pretend_host
 def kept(tmp_path: Path) -> Iterator[Pretend]:
     """Where alice's folders are left, with a tag of job 41; and things that are no agent's."""
     with a_pretend_host(tmp_path) as pretend:
-        migrate.upgrade(pretend.host.database)
+        migrated(pretend.host.database)
         repo = pretend.applied()
         repo.mkdir(parents=True)
         (repo / "flake.nix").write_text("{ }\n")

@@ -26,10 +26,11 @@ from hive.queue.heartbeat import Heart
 from hive.queue.host import Host
 from hive.queue.submit import cancel
 from hive.service import agents as agents_service
-from hive.store import claims, jobs, migrate
+from hive.store import claims, jobs
 from tests import drill
 from tests.contract.queue_samples import Bench, Starts, a_bench, raising, until
 from tests.contract.store_samples import at_once
+from tests.databases import migrated
 from tests.pretend import ALICE, a_pretend_host
 
 QUEUED, RUNNING, WAITING = JobState.QUEUED, JobState.RUNNING, JobState.WAITING
@@ -385,7 +386,7 @@ def test_cancelled_at_any_of_its_programs_a_spawn_is_cancelled_or_recorded(tmp_p
     """And the next spawn is as good as the first."""
     count = Starts(lambda *_: None)
     with a_pretend_host(tmp_path / "quiet") as pretend:
-        migrate.upgrade(pretend.host.database)
+        migrated(pretend.host.database)
         job = agents_service.spawn(pretend.host, ALICE, requested_by="test").job
         assert drive(count.on(pretend.host), job.id).state is SUCCEEDED
     ends = [_cancelled_at(number, tmp_path) for number in range(2, count.count + 1, 9)]
@@ -395,7 +396,7 @@ def test_cancelled_at_any_of_its_programs_a_spawn_is_cancelled_or_recorded(tmp_p
 
 def _cancelled_at(point: int, folder: Path) -> JobState:
     with a_pretend_host(folder / str(point)) as pretend:
-        migrate.upgrade(pretend.host.database)
+        migrated(pretend.host.database)
         host = pretend.host
         job = agents_service.spawn(host, ALICE, requested_by="test").job
         with Heart(host, Role.COMMAND) as heart:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
 import threading
@@ -28,19 +27,17 @@ from hive.queue.recipes import Recipes
 from hive.queue.submit import cancel, submit
 from hive.service import agents as agents_service
 from hive.sim.stop import stop_all
-from hive.store import events, jobs, migrate, verdicts
+from hive.store import events, jobs, verdicts
 from hive.testing import FakeClock
 from tests import drill
 from tests.acceptance.snapshot import snapshot
 from tests.acceptance.test_kill import differences
+from tests.databases import migrated
+from tests.forks import FORKS, exit_of, start
 from tests.pretend import ALICE, environment
 
-#: Each victim is forked from one process that has loaded hive, and has no threads.
-FORKS: Final = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["tests.contract.test_crash_points", "alembic.command"])
-
 AT_ONCE: Final = 3
-WITHIN: Final = 120.0  #: seconds, on the slowest machine
+WITHIN: Final = timedelta(minutes=2)  #: on the slowest machine
 SPAWN: Final = "spawn"
 
 #: What each kind of drill does, and how it ends. One fails, waits, parks, is approved and switches;
@@ -135,25 +132,17 @@ def fresh(folder: Path) -> Path:
     """The state of a host on which nothing has happened yet."""
     state = folder / "fresh"
     with drill.opened(environment(state)) as (host, _):
-        migrate.upgrade(host.database)
+        migrated(host.database)
     return state
 
 
 def ran(state: Path, kind: str, number: int, phase: Phase) -> int | None:
-    """How many commits it took to the end; None where it did not come to it.
-
-    By what it wrote: of threads that wait for processes, one may take another's exit code away.
-    """
+    """How many commits it took to the end; None where it did not come to it."""
     commits = state.with_name("commits")
     commits.unlink(missing_ok=True)
     process = FORKS.Process(target=victim, args=(state, kind, number, phase))
-    process.start()
-    process.join(WITHIN)
-    hangs = process.is_alive()
-    if hangs:
-        process.kill()
-        process.join()
-    assert not hangs, f"{kind} hangs after commit {number}"
+    start(process)
+    assert exit_of(process, WITHIN) is not None, f"{kind} hangs after commit {number}"
     return int(commits.read_text()) if commits.exists() else None
 
 

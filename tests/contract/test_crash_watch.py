@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -24,20 +23,23 @@ from hive.errors import Transient
 from hive.queue.crashes import CrashWatch
 from hive.service import agents, jobs, lifecycle, sweeps
 from hive.service.lifecycle import Asked
+from hive.steps.running import Running
 from hive.store import agents as rows
-from hive.store import crashes, events, messages, migrate
+from hive.store import crashes, events, messages
 from hive.store.tables import JobRow
-from tests.pretend import ALICE, BOB, Pretend, a_pretend_host
+from tests.databases import migrated
+from tests.pretend import ALICE, BOB, Moulds, Pretend
 
 ME = Asked("ann")
 HM1ND = AgentName(MANAGER)
 
 
 @pytest.fixture
-def pretend(tmp_path: Path) -> Iterator[Pretend]:
+def pretend(moulds: Moulds) -> Iterator[Pretend]:
     """alice runs."""
-    with a_pretend_host(tmp_path) as pretend:
-        migrate.upgrade(pretend.host.database)
+    with moulds.a_host() as pretend:
+        pretend.before(Running)
+        migrated(pretend.host.database)
         spawned(pretend, ALICE)
         yield pretend
 

@@ -441,8 +441,8 @@ def test_what_was_claimed_in_the_moment_of_the_stop_is_given_back_too(
 
 
 @pytest.fixture
-def away(fresh_postgres_url: str) -> Iterator[Moody]:
-    database = open_database(fresh_postgres_url)
+def away(migrated_postgres_url: str) -> Iterator[Moody]:
+    database = open_database(migrated_postgres_url)
     yield Moody.of(database)
     database.dispose()
 

@@ -36,10 +36,11 @@ from hive.queue.submit import submit
 from hive.service import agents as agents_service
 from hive.steps.container import ProfileSet
 from hive.steps.step import Differs, Finding, Holds, Step
-from hive.store import agents, claims, events, figures, jobs, logs, migrate, moves, steps
+from hive.store import agents, claims, events, figures, jobs, logs, moves, steps
 from hive.store.session import Session
 from hive.testing import FakeClock
 from tests.contract.store_samples import NOW
+from tests.databases import migrated
 from tests.pretend import ALICE, Pretend, a_pretend_host
 
 LOCK: Final = catalog.lock_of
@@ -193,7 +194,7 @@ def submitted(host: Host) -> Job:
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     with a_pretend_host(tmp_path, HIVE_FAILURE_LIMIT="1") as pretend:
-        migrate.upgrade(pretend.host.database)
+        migrated(pretend.host.database)
         yield Bench(pretend, monkeypatch)
 
 

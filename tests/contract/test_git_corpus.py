@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,14 +29,23 @@ from tests.contract.hostile_repos import HOSTILE, SECRET, Make, Scene
 PATIENCE = 20
 
 
+@pytest.fixture(scope="module")
+def mould(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The two repos of every scene, to be copied."""
+    folder = tmp_path_factory.mktemp("mould")
+    a_repo(folder / "other", {"secret": SECRET}, SECRET)
+    a_repo(folder / "agents" / "alice" / "config")
+    return folder
+
+
 @pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
+def scene(mould: Path, tmp_path: Path) -> Iterator[Scene]:
+    shutil.copytree(mould, tmp_path, dirs_exist_ok=True)
     trap = tmp_path / "trap" / "trap"
     trap.parent.mkdir()
     trap.write_text(f"#!/bin/sh\necho ran >>'{tmp_path}/sign'\ncat\n")
     trap.chmod(0o755)
-    other = a_repo(tmp_path / "other", {"secret": SECRET}, SECRET)
-    yield Scene(a_repo(tmp_path / "agents" / "alice" / "config"), other, trap)
+    yield Scene(tmp_path / "agents" / "alice" / "config", tmp_path / "other", trap)
     assert not (tmp_path / "sign").exists(), "a program of the hostile repo ran"
 
 

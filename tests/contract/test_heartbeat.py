@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import signal
 import threading
 from collections.abc import Iterator
@@ -26,8 +25,7 @@ from hive.queue.host import Host
 from hive.store import jobs, workers
 from hive.testing import FakeClock
 from tests.contract.queue_samples import SOON, Bench, Moody, a_bench, until
-
-FORKS = multiprocessing.get_context("forkserver")
+from tests.forks import FORKS
 
 
 @pytest.fixture

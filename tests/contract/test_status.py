@@ -26,10 +26,11 @@ from hive.domain.names import AgentName, NodeName
 from hive.domain.ports import port_of
 from hive.queue.host import Host
 from hive.service.status import AgentStatus, Status, status
-from hive.store import agents, events, migrate, moves, steps, workers
+from hive.store import agents, events, moves, steps, workers
 from hive.store.session import Database
 from hive.testing import FakeShell
 from tests.contract.store_samples import NOW, a_job, a_running_job, an_agent
+from tests.databases import migrated
 from tests.pretend import ALICE, BOB, a_pretend_host
 
 THERE = NodeName("there")
@@ -74,7 +75,7 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     with a_pretend_host(tmp_path) as pretend:
-        migrate.upgrade(pretend.host.database)
+        migrated(pretend.host.database)
         yield Desk(pretend.host)
 
 

@@ -18,7 +18,9 @@ from hive.errors import Refused
 from hive.store import migrate
 from hive.store.session import Database, open_database
 from hive.store.tables import Base
+from tests.contract.conftest import DIALECTS
 from tests.contract.store_samples import a_job
+from tests.forks import FORKS
 
 PROCESSES = 6
 ready: Barrier
@@ -34,6 +36,30 @@ DEFINITIONS = {
         FROM information_schema.columns WHERE table_schema = 'public'
     """,
 }
+
+
+@pytest.fixture(params=DIALECTS)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where nothing is yet."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/state/hive.sqlite"
+    url: str = request.getfixturevalue("fresh_postgres_url")
+    return url
+
+
+@pytest.fixture
+def empty_database(database_url: str) -> Iterator[Database]:
+    """Without tables."""
+    database = open_database(database_url)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def database(empty_database: Database) -> Database:
+    """Which these tests may do to as they like."""
+    migrate.upgrade(empty_database)
+    return empty_database
 
 
 def tables(database: Database) -> set[tuple[str, ...]]:
@@ -93,11 +119,9 @@ def test_looking_at_a_database_that_is_not_there_makes_none(tmp_path: Path) -> N
 def test_six_processes_that_migrate_one_new_database_at_once_all_succeed(
     database_url: str,
 ) -> None:
-    fresh = multiprocessing.get_context("forkserver")
-    fresh.set_forkserver_preload([__name__])  # imported once, not six times
-    barrier = fresh.Barrier(PROCESSES, timeout=60)
+    barrier = FORKS.Barrier(PROCESSES, timeout=60)
     with ProcessPoolExecutor(
-        PROCESSES, mp_context=fresh, initializer=wait_for_all, initargs=(barrier,)
+        PROCESSES, mp_context=FORKS, initializer=wait_for_all, initargs=(barrier,)
     ) as processes:
         changed = list(processes.map(upgrade_at, [database_url] * PROCESSES))
     assert sorted(changed) == [False] * (PROCESSES - 1) + [True]

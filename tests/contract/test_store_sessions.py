@@ -165,17 +165,17 @@ def test_a_server_that_cannot_be_reached_is_transient_and_keeps_the_password() -
     assert "\n" not in error.message
 
 
-def test_every_spelling_of_postgres_is_psycopg(fresh_postgres_url: str) -> None:
+def test_every_spelling_of_postgres_is_psycopg(migrated_postgres_url: str) -> None:
     for scheme in ("postgres", "postgresql", "postgresql+psycopg"):
-        database = open_database(f"{scheme}:{fresh_postgres_url.partition(':')[2]}")
+        database = open_database(f"{scheme}:{migrated_postgres_url.partition(':')[2]}")
         with database.read() as session:
             assert session.scalar(text("SHOW statement_timeout")) == "10s"
         assert (database.dialect, database.engine.driver) == ("postgresql", "psycopg")
         database.dispose()
 
 
-def test_a_statement_past_its_deadline_is_transient(fresh_postgres_url: str) -> None:
-    database = open_database(fresh_postgres_url)
+def test_a_statement_past_its_deadline_is_transient(migrated_postgres_url: str) -> None:
+    database = open_database(migrated_postgres_url)
     with pytest.raises(Transient) as raised, database.read() as session:
         session.execute(text("SET LOCAL statement_timeout = '10ms'"))
         session.execute(text("SELECT pg_sleep(60)"))
@@ -183,8 +183,8 @@ def test_a_statement_past_its_deadline_is_transient(fresh_postgres_url: str) -> 
     database.dispose()
 
 
-def test_a_connection_that_the_server_ended_is_replaced(fresh_postgres_url: str) -> None:
-    database = open_database(fresh_postgres_url)
+def test_a_connection_that_the_server_ended_is_replaced(migrated_postgres_url: str) -> None:
+    database = open_database(migrated_postgres_url)
     end = (
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
     )

@@ -29,10 +29,12 @@ from hive.queue.submit import Submitted
 from hive.service import agents, jobs, lifecycle, sweeps
 from hive.service.lifecycle import Asked
 from hive.steps.look import candidate
+from hive.steps.running import Running
 from hive.store import agents as rows
-from hive.store import crashes, events, messages, migrate, workers
+from hive.store import crashes, events, messages, workers
 from hive.store.tables import JobRow, ScheduleRow
-from tests.pretend import ALICE, BOB, Pretend, a_pretend_host
+from tests.databases import migrated
+from tests.pretend import ALICE, BOB, Moulds, Pretend
 
 ME = Asked("ann")
 HM1ND = AgentName(MANAGER)
@@ -40,10 +42,11 @@ WEEK = timedelta(days=7)
 
 
 @pytest.fixture
-def pretend(tmp_path: Path) -> Iterator[Pretend]:
+def pretend(moulds: Moulds) -> Iterator[Pretend]:
     """alice runs; there is no manager."""
-    with a_pretend_host(tmp_path) as pretend:
-        migrate.upgrade(pretend.host.database)
+    with moulds.a_host() as pretend:
+        pretend.before(Running)
+        migrated(pretend.host.database)
         spawned(pretend, ALICE)
         yield pretend
 

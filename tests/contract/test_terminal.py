@@ -19,8 +19,9 @@ from hive.domain.ports import port_of
 from hive.errors import NotFound, ProgramMissing, Refused
 from hive.queue.host import Host
 from hive.service import terminal
-from hive.store import agents, migrate
+from hive.store import agents
 from hive.testing import FakeShell
+from tests.databases import migrated
 from tests.pretend import ALICE, BOB, a_pretend_host
 
 MANAGER = AgentName("hm1nd")
@@ -40,7 +41,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     shell = FakeShell().on("nixos-container list")
     with a_pretend_host(tmp_path) as pretend:
         host = pretend.host
-        migrate.upgrade(host.database)
+        migrated(host.database)
         wanted = {ALICE: Desired.STOPPED, MANAGER: Desired.RUNNING, BOB: Desired.DESTROYED}
         with host.database.write() as session:
             for name, desired in wanted.items():

@@ -17,10 +17,11 @@ from hive.domain.ports import port_of
 from hive.errors import NotFound, Refused
 from hive.queue.host import Host
 from hive.service import tokens
-from hive.store import agents, migrate
+from hive.store import agents
 from hive.store import tokens as stored
 from hive.store.session import Database
 from tests.contract.store_samples import NOW
+from tests.databases import migrated
 from tests.pretend import ALICE, a_pretend_host
 
 DAY = timedelta(days=1)
@@ -45,7 +46,7 @@ class At:
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[Host]:
     with a_pretend_host(tmp_path) as pretend:
-        migrate.upgrade(pretend.host.database)
+        migrated(pretend.host.database)
         yield replace(pretend.host, clock=At(pretend.host, NOW))
 
 

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from hive.adapters.shell import LocalShell, Ran
+from hive.adapters.shell import Ran
 from hive.sim.stop import stop_all
 from hive.store.migrate import HEAD
+from tests import forks
 from tests.pretend import environment
-
-HIVE = Path(sys.executable).with_name("hive")
-LONG = timedelta(minutes=3)
 
 
 class Command:
     def __init__(self, state: Path, url: str) -> None:
         self.state = state
-        self.shell = LocalShell(environment(state, HIVE_DATABASE_URL=url))
+        self.environment = environment(state, HIVE_DATABASE_URL=url)
 
     def __call__(self, *words: str, accept: tuple[int, ...] = (0,)) -> Ran:
-        return self.shell.run(HIVE, *words, within=LONG, accept=accept)
+        return forks.hive(words, self.environment).accepted(accept)
 
 
 @pytest.fixture

@@ -11,12 +11,15 @@ from tests.lab.conftest import HIVE, Lab
 STATE = "/var/lib/hyperhive/agents/alice"
 DROP_IN = "/run/systemd/system/container@h-alice.service.d/hyperhive-limits.conf"
 
-#: Runs `hive spawn alice`, and kills it as soon as `{at}` is so.
+#: Runs `hive spawn alice`, and kills it as soon as `{at}` is so. Between two looks it waits two
+#: milliseconds, by a read of nothing: looking all the time would take one of the cores for itself.
 KILLED = """
-{hive} spawn alice >/dev/null 2>&1 &
+exec 3<> <(:)
+{hive} spawn alice >/dev/null 2>&1 3>&- &
 hive=$!
 until {at}; do
     [ -e /proc/$hive ] || {{ echo "it had ended before"; exit 1; }}
+    read -rt 0.002 -u 3 || true
 done
 kill -KILL $hive
 wait $hive || true

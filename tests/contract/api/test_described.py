@@ -76,7 +76,7 @@ def test_every_role_asks_a_great_many_things(tmp_path: Path, role: Role) -> None
 
 @pytest.mark.parametrize("role", [Role.OPERATOR, Role.MANAGER])
 @pytest.mark.soak
-def test_so_it_is_on_postgres(tmp_path: Path, role: Role, fresh_postgres_url: str) -> None:
-    with somebody(tmp_path, role, HIVE_DATABASE_URL=fresh_postgres_url) as asker:
+def test_so_it_is_on_postgres(tmp_path: Path, role: Role, migrated_postgres_url: str) -> None:
+    with somebody(tmp_path, role, HIVE_DATABASE_URL=migrated_postgres_url) as asker:
         for operation in operations():
             asker.asks(operation, examples=MANY)

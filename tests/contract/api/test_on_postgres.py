@@ -10,8 +10,8 @@ from tests.asking import Served, a_served_host
 from tests.pretend import ALICE
 
 
-def test_events_logs_and_parked_takes_are_heard(tmp_path: Path, fresh_postgres_url: str) -> None:
-    with a_served_host(tmp_path, HIVE_DATABASE_URL=fresh_postgres_url) as served:
+def test_events_logs_and_parked_takes_are_heard(tmp_path: Path, migrated_postgres_url: str) -> None:
+    with a_served_host(tmp_path, HIVE_DATABASE_URL=migrated_postgres_url) as served:
         _an_event_is_heard(served)
         _a_message_ends_a_parked_take(served)
         _figures_are_told(served)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.pretend import Pretend, a_pretend_host
+from tests.pretend import Moulds, Pretend
 
 
 @pytest.fixture
-def pretend(tmp_path: Path) -> Iterator[Pretend]:
-    with a_pretend_host(tmp_path) as pretend:
+def pretend(moulds: Moulds) -> Iterator[Pretend]:
+    with moulds.a_host() as pretend:
         yield pretend
