@@ -1,4 +1,4 @@
-"""Ends a `hive` by SIGKILL at any program that it starts, and says what its host is like then.
+"""Ends a `hive` by SIGKILL at any program that it starts, or any of its commits.
 
 The points find themselves: a shim before each program counts the starts. For git it stands on the
 PATH. The stand-ins of the sim come before the given PATH, so there it is the interpreter that they
@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -17,10 +19,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from sqlalchemy import Engine, event
+from sqlalchemy.pool import Pool
+
 import cli.app
 from tests.forks import FORKS, exit_of, start
 from tests.pretend import environment
 
+COMMIT: Final = "commit"
 WITHIN: Final = timedelta(minutes=4)
 """Who runs for longer hangs, on the slowest machine."""
 
@@ -141,5 +147,34 @@ def command_line(folder: Path, words: list[str], environment: dict[str, str]) ->
     os.environ.clear()
     os.environ.update(environment)
     (folder / "shims" / "hive").write_text(f"{os.getpid()}\n")
+    count_commits(folder / "shims")
     sys.executable, sys.argv = str(folder / "shims" / "python"), ["hive", *words]
     cli.app.main()
+
+
+def count_commits(shims: Path) -> None:
+    """Each commit of this process is noted as a start is; it is killed at the one that is `at`.
+
+    Before it, nothing of it is there; after it, nobody has heard that it is.
+    """
+    noted, change = [0], threading.Lock()
+    who, number, phase = (shims / "at").read_text().split()
+
+    def before(_: object) -> None:
+        with change:
+            noted[0] += 1
+            mine = noted[0]
+        with (shims / "starts").open("a") as starts:
+            starts.write(f"{COMMIT} {mine}\n")
+        if (who, int(number)) == (COMMIT, mine):
+            if phase == Phase.BEFORE:
+                os.kill(os.getpid(), signal.SIGKILL)
+            threading.current_thread().__dict__["is_last"] = True
+
+    def after(*_: object) -> None:
+        """The connection goes back to its pool: right after its commit, in the same thread."""
+        if "is_last" in threading.current_thread().__dict__:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    event.listen(Engine, "commit", before)
+    event.listen(Pool, "checkin", after)

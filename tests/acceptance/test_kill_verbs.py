@@ -1,4 +1,4 @@
-"""Killed at a program start of any verb, then gone on with: the host is as after a quiet run."""
+"""Killed at a program or commit of any verb, then gone on with: all is as after a quiet run."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from typing import Final
 import pytest
 
 from hive.domain.agent import Desired
-from tests.acceptance.killing import Ended, Phase
+from tests.acceptance.killing import COMMIT, Ended, Phase
 from tests.acceptance.midlife import Midlife
 from tests.acceptance.test_kill import differences, how
 
 AT_ONCE: Final = 2
 EVERY: Final = 8
 """Of the programs of a verb one in so many is a point, unless all are asked for."""
+EVERY_COMMIT: Final = 6
 Point = tuple[str, int, Phase]
 
 BY_CHANCE: Final = (Phase.DURING, Phase.GROUP)
@@ -58,6 +59,7 @@ class Trial:
     def __init__(self, folder: Path) -> None:
         self.host = Midlife(folder)
         self.quiet = cache(self._quiet)
+        self.killed: set[tuple[tuple[str, ...], Point]] = set()
 
     def words(self, verb: tuple[str, ...]) -> list[str]:
         commits = {"GOOD": self.host.good, "BAD": self.host.bad}
@@ -76,7 +78,10 @@ class Trial:
         quiet = self.quiet(verb)
         self._put_back(verb)
         first = self.host.run(*self.words(verb), killed_at=point)
-        wrong = [] if first.code == -9 or point[2] in BY_CHANCE else ["nothing was killed"]
+        if first.code == -9:
+            self.killed.add((verb, point))
+        is_by_chance = point[2] in BY_CHANCE or point[0] == COMMIT
+        wrong = [] if first.code == -9 or is_by_chance else ["nothing was killed"]
         wrong += ["it did not restore"] if restoring and not self.host.is_restoring() else []
         job = self.host.accepted()
         again = self.host.run(*(("job", "run", str(job.id)) if job else self.words(verb)))
@@ -127,6 +132,16 @@ def check_all(
     assert [said for wrong in found for said in wrong] == []
 
 
+def check_commits(trials: SimpleQueue[Trial], verb: tuple[str, ...], points: list[Point]) -> None:
+    """Lines are written in more or fewer commits: a few of the last may not be come to."""
+    check_all(trials, verb, points)
+    here = [trials.get() for _ in range(AT_ONCE)]
+    for trial in here:
+        trials.put(trial)
+    killed = {point for trial in here for of, point in trial.killed if of == verb}
+    assert len(killed.intersection(points)) > len(points) * 0.7
+
+
 def quiet(trials: SimpleQueue[Trial], verb: tuple[str, ...]) -> Quiet:
     trial = trials.get()
     try:
@@ -175,6 +190,34 @@ def test_killed_at_any_program_a_verb_converges(
 ) -> None:
     numbers = range(1, own(quiet(trials, VERBS[verb])) + 1)
     check_all(trials, VERBS[verb], (("own", number, phase) for number in numbers))
+
+
+# At its commits
+
+
+def commits(quiet: Quiet) -> int:
+    return sum(line.startswith(f"{COMMIT} ") for line in quiet.starts)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_killed_at_one_commit_in_six_a_verb_converges(
+    trials: SimpleQueue[Trial], verb: str
+) -> None:
+    last = commits(quiet(trials, VERBS[verb]))
+    assert last > 3
+    before = [(COMMIT, number, Phase.BEFORE) for number in range(1, last + 1, EVERY_COMMIT)]
+    after = [(COMMIT, number, Phase.AFTER) for number in range(4, last + 1, EVERY_COMMIT)]
+    check_commits(trials, VERBS[verb], before + after)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("phase", [Phase.BEFORE, Phase.AFTER])
+@pytest.mark.parametrize("verb", VERBS)
+def test_killed_at_any_commit_a_verb_converges(
+    trials: SimpleQueue[Trial], verb: str, phase: Phase
+) -> None:
+    numbers = range(1, commits(quiet(trials, VERBS[verb])) + 1)
+    check_commits(trials, VERBS[verb], [(COMMIT, number, phase) for number in numbers])
 
 
 # The way back
