@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from cli.plain import plain
+
 if TYPE_CHECKING:
     from hive.client.answers import Agent, Diff, Job, Kept
 
