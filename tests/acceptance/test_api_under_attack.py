@@ -118,7 +118,7 @@ def test_of_a_thousand_jobs_that_are_asked_for_while_it_is_killed_each_is_there_
         names = some_agents(fleet.host, JOBS_ASKED // len(KINDS))
         wanted = [(kind, name) for name in names for kind in KINDS]
         is_told = threading.Semaphore(0)
-        with ThreadPoolExecutor(4) as clients:
+        with ThreadPoolExecutor(8) as clients:
             asked = [clients.submit(surely, fleet, one, is_told) for one in wanted]
             for _ in range(KILLS):
                 for _ in range(JOBS_ASKED // (KILLS + 1)):

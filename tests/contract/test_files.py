@@ -235,3 +235,9 @@ def test_a_folder_of_someone_else_is_refused(tmp_path: Path) -> None:
         pytest.skip("root may write anywhere")
     tmp_path.chmod(0o500)
     assert refused(lambda: FILES.write(tmp_path / "conf", "")).code == "not-permitted"
+
+
+def test_whether_a_folder_takes_files_is_asked_and_nothing_is_made(tmp_path: Path) -> None:
+    assert FILES.may_write(tmp_path)
+    assert not FILES.may_write(tmp_path / "nowhere")
+    assert list(tmp_path.iterdir()) == []

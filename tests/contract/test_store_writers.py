@@ -6,17 +6,21 @@ import resource
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
+from itertools import count
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection as Sql
+from sqlalchemy import event, text
 
 from hive.adapters.clock import SystemClock, wait_until
 from hive.errors import Fault, Refused, Transient
 from hive.store import jobs, migrate, writers
 from hive.store.session import Database, Session, open_database
+from tests.acceptance.killing import FORKS
 from tests.contract.store_samples import a_job, at_once
 
 SOON = timedelta(seconds=10)
@@ -37,7 +41,7 @@ def commits(database: Database) -> list[str]:
     made: list[str] = []
 
     @event.listens_for(database.engine, "commit")
-    def _note(connection: Connection) -> None:
+    def _note(connection: Sql) -> None:
         made.append(str(connection.get_execution_options()["mode"]))
 
     return made
@@ -350,7 +354,7 @@ def test_who_cannot_begin_leaves_the_turn_to_the_next(
     refused = iter([True, False])
 
     @event.listens_for(database.engine, "begin")
-    def _refuse(_: Connection) -> None:
+    def _refuse(_: Sql) -> None:
         if next(refused):
             raise Refused("no", code="no", hint="no")
 
@@ -383,3 +387,39 @@ def test_many_that_come_and_fail_as_they_like_are_each_there_or_not(database: Da
     for number in range(8):
         turns = [turn for name, turn in there if name == f"{number}"]
         assert turns == sorted(turns)
+
+
+def writes_and_tells(url: str, told: Connection[str, str]) -> None:
+    """In a process of its own: each number is told when its `write` has returned, not before."""
+    database, one_tells = open_database(url), threading.Lock()
+
+    def write(_: int) -> None:
+        while True:
+            with database.write() as session:
+                job = a_job(session)
+            with one_tells:
+                told.send(f"{job.id}")
+
+    at_once(8, write)
+
+
+def test_of_a_process_that_is_killed_all_that_was_told_is_there(database: Database) -> None:
+    told: list[int] = []
+    for turn in range(1, 4):
+        heard, tells = FORKS.Pipe(duplex=False)
+        args = (f"sqlite:///{database.path}", tells)
+        process = FORKS.Process(target=writes_and_tells, args=args)
+        process.start()
+        tells.close()
+        with closing(heard), suppress(EOFError):
+            for number in count():
+                if number == 40 * turn:
+                    process.kill()
+                told.append(int(heard.recv()))
+        process.join()
+    with database.read() as session:
+        there = set(session.scalars(text("SELECT id FROM jobs")))
+        assert session.scalar(text("PRAGMA integrity_check")) == "ok"
+    assert len(told) == len(set(told)) > 200
+    assert set(told) <= there
+    assert len(there) <= len(told) + 3 * 8

@@ -34,7 +34,7 @@ STAYS = """
 import gc
 import sys
 from cli import app, start
-app.main = lambda: print("collects:", gc.isenabled(), "passes over:", gc.get_freeze_count() > 10_000)
+app.main = lambda: print("collects:", gc.isenabled(), "passes:", gc.get_freeze_count() > 10_000)
 start.main()
 """
 
@@ -49,4 +49,4 @@ def test_starting_up_loads_nothing_heavy(program: str) -> None:
 
 def test_a_command_that_stays_collects_its_garbage_but_not_among_what_was_imported() -> None:
     ran = LocalShell(os.environ).run(sys.executable, "-c", STAYS, cwd=ROOT)
-    assert ran.out == "collects: True passes over: True\n"
+    assert ran.out == "collects: True passes: True\n"
