@@ -175,7 +175,7 @@ def fill(world: World, names: list[AgentName]) -> None:
         meta = meta.with_block(Block.of(name, url=url, rev=rev, base=base.label), base)
     folder = world.scratch(names[0], "fill")
     world.files.write(folder / FLAKE, render(meta))
-    world.nix.lock(folder)
+    world.nix.lock(folder, world.scratch(names[0], "store"))
     files = {FLAKE: render(meta), LOCK: world.files.read(folder / LOCK) or ""}
     main = world.git.ref(world.layout.meta, MAIN)
     now = datetime.now(UTC)
