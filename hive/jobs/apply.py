@@ -61,7 +61,8 @@ class Apply(Recipe):
 
     @property
     def _pinned(self) -> Step:
-        return ProposalPinned(self.agent, self.job, self.rev)
+        tags = (PROPOSAL, BUILDING) if self.builds_first else (PROPOSAL,)
+        return ProposalPinned(self.agent, self.job, self.rev, tags)
 
     def restore(self) -> tuple[Step, ...]:
         return reverted(self.of, self.restarts)
