@@ -132,9 +132,9 @@ def locked_in(
     world: World, folder: Path, meta: Meta, before: str | None, *, store: Path
 ) -> dict[str, str]:
     """The same in an empty folder; `before` is the lock that is filled in."""
-    world.files.write(folder / FLAKE, render(meta))
+    world.files.jot(folder / FLAKE, render(meta))
     if before is not None:
-        world.files.write(folder / LOCK, before)
+        world.files.jot(folder / LOCK, before)
     world.files.make_folder(store, mode=0o700)
     world.nix.lock(folder, store)
     return {FLAKE: render(meta), LOCK: world.files.read(folder / LOCK) or ""}

@@ -28,7 +28,7 @@ _LAYOUT = Layout(
 )
 
 
-def a_layout(**overrides: Path) -> Layout:
+def a_layout(**overrides: Any) -> Layout:  # noqa: ANN401 - any field
     return replace(_LAYOUT, **overrides)
 
 

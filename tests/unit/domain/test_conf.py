@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,7 +53,7 @@ def test_the_manager_sees_all_agents_and_may_write_only_what_they_proposed() -> 
 
 
 def test_a_manager_that_sees_the_repos_alone_is_given_a_folder_that_has_nothing_else() -> None:
-    layout = replace(a_layout(), shows_homes=False)
+    layout = a_layout(shows_homes=False)
     flags = owned(MANAGER, layout, privileged=False)["EXTRA_NSPAWN_FLAGS"].split()
     assert flags[3] == "--bind=/var/lib/hyperhive/configs:/agents:idmap"
     assert layout.proposed(ALICE) == Path("/var/lib/hyperhive/configs/alice/config")
