@@ -98,8 +98,8 @@ def _applies(host: Host, env: Mapping[str, str], runs: int) -> Iterator[Row]:
 
 def _downtime(host: Host, name: AgentName) -> Iterator[Row]:
     """How long nobody answers on its port, of those that knock all the time."""
-    revs = _two(host, host.layout.proposed(name))
-    world = world_of(host)
+    repo, world = host.layout.proposed(name), world_of(host)
+    revs = _committed(host, repo, "three"), _committed(host, repo, "four")
 
     def by_systemd() -> None:
         world.systemd.stop(name.container)
