@@ -200,17 +200,29 @@ class Git:
         self._parents[made] = parent
         return made
 
-    def fetch(self, repo: Path, source: HostileRepo, *refspecs: str, scratch: Path) -> None:
+    def fetch(
+        self,
+        repo: Path,
+        source: HostileRepo,
+        *refspecs: str,
+        scratch: Path,
+        reads: Sequence[str] = (),
+    ) -> None:
         """Branches and commits of a repo that someone else writes: no tags, no submodules.
 
         git reads a copy, which is made in `scratch` and removed. The tree that is then reset to
-        what was fetched is shown to the letter.
+        what was fetched is shown to the letter. `reads` are files of the commits that will be
+        looked at: where they lie loose in the copy, no program is asked for them later.
         """
         with self._copied(source, scratch):
             self.show_plainly(repo)
             fetch = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules")
             where = ("--update-head-ok", "--no-write-fetch-head", "--", scratch / ".git")
             self._read(source, repo, *fetch, *where, *refspecs)
+            for rev in {spec.partition(":")[0] for spec in refspecs}:
+                with suppress(loose.Unknown):
+                    found = {path: loose.file(scratch / ".git", rev, path) for path in reads}
+                    self._known.update({(Rev(rev), path): text for path, text in found.items()})
 
     def resolve(self, source: HostileRepo, prefix: str, *, scratch: Path) -> Rev:
         """The one commit whose id begins with these 7 to 40 hex digits; names mean nothing."""

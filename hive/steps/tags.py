@@ -8,6 +8,7 @@ from typing import Final
 from hive.adapters.streams import RefMove
 from hive.adapters.world import World
 from hive.domain.job import JobId
+from hive.domain.meta import LOCK
 from hive.domain.names import AgentName, Rev
 from hive.errors import Fault, Refused
 from hive.steps.step import Differs, Finding, Holds
@@ -47,7 +48,7 @@ class ProposalPinned:
             )
         copy = world.scratch(self.agent, "copy")
         asked = (f"{self.rev}:{tag(name, self.job)}" for name in self.tags)
-        world.git.fetch(applied, world.proposed(self.agent), *asked, scratch=copy)
+        world.git.fetch(applied, world.proposed(self.agent), *asked, scratch=copy, reads=(LOCK,))
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,10 @@ def test_far_back_git_is_asked(repo: Path, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     "raw",
     [b"", b"no zlib", zlib.compress(b""), zlib.compress(b"commit 4\0tree"),
-     zlib.compress(b"commit 9\0tree"), zlib.compress(b"blob 4\0tree")],
+     zlib.compress(b"commit 9\0tree"), zlib.compress(b"blob 4\0tree"),
+     zlib.compress(b"commit x\0tree"), zlib.compress(b"commit -1\0tree"),
+     zlib.compress(b"commit 4\0tree" + bytes(10**8)), zlib.compress(b"commit 4\0tree")[:-4],
+     zlib.compress(b"commit %d\0tree" % 2**40)],
 )  # fmt: skip
 def test_half_an_object_is_left_to_git(repo: Path, raw: bytes) -> None:
     rev = grown(repo, "more", {"file": "text"})
@@ -88,6 +91,15 @@ def test_half_an_object_is_left_to_git(repo: Path, raw: bytes) -> None:
     at.write_bytes(raw)
     with pytest.raises(loose.Unknown):
         loose.commit(repo / ".git", rev)
+
+
+def test_an_object_that_has_anothers_name_is_left_to_git(repo: Path) -> None:
+    rev = grown(repo, "more", {"file": "text"})
+    other = GIT._run(repo, "hash-object", "-w", "--stdin", stdin=b"another text").out.strip()
+    blob = GIT._run(repo, "rev-parse", f"{rev}:file").out.strip()
+    an_object(repo, other).rename(an_object(repo, blob))
+    with pytest.raises(loose.Unknown):
+        loose.file(repo / ".git", rev, "file")
 
 
 @pytest.mark.parametrize("rev", ["", "HEAD", "../../config", "a" * 39, "a" * 40])

@@ -51,6 +51,15 @@ def test_one_fetch_plants_every_tag_that_is_asked_for(pretend: Pretend, rev: Rev
     assert pretend.refs(pretend.applied()) == before | planted
 
 
+def test_the_lock_of_what_was_pinned_is_known_without_another_program(pretend: Pretend) -> None:
+    pretend.spawn()
+    rev, world = pretend.propose(flake_lock="{ }"), pretend.world()
+    pinned(rev).apply(world)
+    pretend.started.clear()
+    assert world.git.file(pretend.applied(), rev, "flake.lock") == "{ }"
+    assert pretend.started == []
+
+
 def test_pinning_twice_is_pinning_once(pretend: Pretend, rev: Rev) -> None:
     step = pinned(rev)
     pretend.run(step)

@@ -126,10 +126,15 @@ def test_a_rollback_is_an_apply_of_what_applied_has_already() -> None:
 
 
 def test_one_fetch_plants_the_tags_that_come_before_the_gate() -> None:
-    both = ProposalPinned(ALICE, JOB, REV, (PROPOSAL, BUILDING))
-    assert proposing("apply").plan()[0] == both
-    first = proposing("apply", builds_first=False).plan()[0]
-    assert first == ProposalPinned(ALICE, JOB, REV)
+    def planted(recipe: Recipe) -> tuple[str, ...]:
+        first = recipe.plan()[0]
+        assert isinstance(first, ProposalPinned)
+        return first.tags
+
+    waits = of("apply", ask={"rev": REV})
+    assert planted(waits) == (PROPOSAL, BUILDING)
+    assert planted(proposing("apply")) == (PROPOSAL, BUILDING, APPROVED)
+    assert planted(proposing("apply", builds_first=False)) == (PROPOSAL, APPROVED)
 
 
 @pytest.mark.parametrize("builds_first", [True, False])
