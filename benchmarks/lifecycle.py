@@ -1,7 +1,9 @@
 """`hive apply` beside a shell script that does the same by hand; downtime; the lock of meta; scale.
 
 On a pretend host in one run: containers are the sim's on both sides, git is real, and so is nix
-where it is on the PATH. `python -m benchmarks.lifecycle [--json] [--runs N] [--agents N]`
+where it is on the PATH. hive's figures are of its service called in this process, but for the one
+of the command; the script's have the start of its shell in them.
+`python -m benchmarks.lifecycle [--json] [--runs N] [--agents N]`
 """
 
 from __future__ import annotations
@@ -16,12 +18,23 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.rows import Row, seconds, show
-from benchmarks.spawn import by_hand, ground, names_of, spawned, started, timed
+from benchmarks.spawn import (
+    HIVE,
+    LONG,
+    Spent,
+    by_hand,
+    compared,
+    ground,
+    names_of,
+    spawned,
+    started,
+    timed,
+)
 from hive.adapters.git import MAIN
 from hive.adapters.halt import Halt
 from hive.adapters.http import Http
 from hive.adapters.locks import Locks
-from hive.adapters.shell import silent
+from hive.adapters.shell import LocalShell, silent
 from hive.adapters.streams import RefMove
 from hive.adapters.world import World
 from hive.domain.job import Job, JobId, JobState
@@ -70,24 +83,24 @@ def _applies(host: Host, env: Mapping[str, str], runs: int) -> Iterator[Row]:
     by_hand(env, theirs)
     here = _two(host, host.layout.proposed(ours))
     there = _two(host, host.layout.state / "by-hand" / "proposed" / theirs)
-    hive, shell, held = [], [], []
+    hive, shell, held = Spent(), Spent(), []
     for run in range(runs + 2):
         with _meta_lock_held() as spans:
-            hive.append(timed(partial(_apply, host, ours, here[run % 2])))
+            hive.on(partial(_apply, host, ours, here[run % 2]))
         held.append(max(spans))
         words = {"REV": there[run % 2], "ID": str(run + 2)}
-        shell.append(timed(partial(by_hand, env, theirs, "apply_by_hand.sh", **words)))
-    row, beside = seconds("apply", "hive", hive[2:]), seconds("apply", "shell", shell[2:])
-    yield row
-    yield beside
-    yield Row("apply hive/shell", "hive", round(row.value / beside.value, 2), "ratio")
+        shell.on(partial(by_hand, env, theirs, "apply_by_hand.sh", **words))
+    yield from compared("apply", hive, shell, warm=2)
+    command = partial(LocalShell(env).run, HIVE, "apply", ours, within=LONG)
+    cold = [timed(partial(command, here[run % 2])) for run in range(runs, runs + 3)]
+    yield seconds("apply as a command, start and imports too", "hive", cold)
     yield Row("meta lock held, longest", "hive", round(max(held[2:]), 3), "s")
 
 
 def _downtime(host: Host, name: AgentName) -> Iterator[Row]:
     """How long nobody answers on its port, of those that knock all the time."""
-    revs = _two(host, host.layout.proposed(name))
-    world = world_of(host)
+    repo, world = host.layout.proposed(name), world_of(host)
+    revs = _committed(host, repo, "three"), _committed(host, repo, "four")
 
     def by_systemd() -> None:
         world.systemd.stop(name.container)
@@ -176,7 +189,7 @@ def fill(world: World, names: list[AgentName]) -> None:
         meta = meta.with_block(Block.of(name, url=url, rev=rev, base=base.label), base)
     folder = world.scratch(names[0], "fill")
     world.files.write(folder / FLAKE, render(meta))
-    world.nix.lock(folder)
+    world.nix.lock(folder, world.scratch(names[0], "store"))
     files = {FLAKE: render(meta), LOCK: world.files.read(folder / LOCK) or ""}
     main = world.git.ref(world.layout.meta, MAIN)
     now = datetime.now(UTC)

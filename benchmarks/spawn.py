@@ -10,12 +10,14 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
+import resource
 import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -35,6 +37,7 @@ from hive.sim.stop import stop_all
 from hive.store import logs
 
 HERE = Path(__file__).parent
+HIVE = Path(sys.executable).with_name("hive")
 MANY = 50
 LONG = timedelta(minutes=5)
 
@@ -58,23 +61,19 @@ def measured(runs: int) -> Iterator[Row]:
 
 def _beside(host: Host, env: Mapping[str, str], names: Sequence[AgentName]) -> Iterator[Row]:
     """Hive and the script in turn, an agent each; the first of each warms up and does not count."""
-    ours, again, theirs = [], [], []
+    ours, again, theirs = Spent(), Spent(), Spent()
     for name, another in zip(names[::2], names[1::2], strict=True):
-        ours.append(timed(partial(spawned, host, name)))
-        again.append(timed(partial(spawned, host, name)))
-        theirs.append(timed(partial(by_hand, env, another)))
-    hive, shell = seconds("spawn", "hive", ours[1:]), seconds("spawn", "shell", theirs[1:])
-    yield hive
-    yield shell
-    yield Row("spawn hive/shell", "hive", round(hive.value / shell.value, 2), "ratio")
-    yield seconds("noop spawn", "hive", again[1:])
+        ours.on(partial(spawned, host, name))
+        again.on(partial(spawned, host, name))
+        theirs.on(partial(by_hand, env, another))
+    yield from compared("spawn", ours, theirs, warm=1)
+    yield seconds("noop spawn", "hive", again.seconds[1:])
 
 
 def _cold(env: Mapping[str, str], known: AgentName, new: AgentName) -> Iterator[Row]:
     shell = LocalShell(dict(env))
-    hive = Path(sys.executable).with_name("hive")
-    yield seconds("spawn cold", "hive", [timed(lambda: shell.run(hive, "spawn", new, within=LONG))])
-    noop = [timed(lambda: shell.run(hive, "spawn", known, within=LONG)) for _ in range(3)]
+    yield seconds("spawn cold", "hive", [timed(lambda: shell.run(HIVE, "spawn", new, within=LONG))])
+    noop = [timed(lambda: shell.run(HIVE, "spawn", known, within=LONG)) for _ in range(3)]
     yield seconds("noop spawn cold", "hive", noop)
     bare, loaded = "pass", "import cli.app, cli.live, hive.bootstrap, hive.service.agents"
     for what, code in (("spawn import", loaded), ("spawn bare python", bare)):
@@ -177,6 +176,37 @@ def names_of(count: int) -> list[AgentName]:
         if len(names) == count:
             return list(names.values())
     raise AssertionError
+
+
+@dataclass
+class Spent:
+    """What each run took: seconds, and seconds of processor, in which no other load is."""
+
+    seconds: list[float] = field(default_factory=list)
+    computed: list[float] = field(default_factory=list)
+
+    def on(self, run: Callable[[], object]) -> None:
+        before = _computed()
+        self.seconds.append(timed(run))
+        self.computed.append(_computed() - before)
+
+
+def _computed() -> float:
+    """Of this process, and of all that it has waited for."""
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def compared(what: str, hive: Spent, shell: Spent, *, warm: int) -> Iterator[Row]:
+    """Side by side, by the clock and by the processor; the first runs do not count."""
+    for name, ours, theirs in (
+        (what, hive.seconds, shell.seconds),
+        (f"{what}, processor", hive.computed, shell.computed),
+    ):
+        row, beside = seconds(name, "hive", ours[warm:]), seconds(name, "shell", theirs[warm:])
+        yield row
+        yield beside
+        yield Row(f"{name} hive/shell", "hive", round(row.value / beside.value, 2), "ratio")
 
 
 def timed(run: Callable[[], object]) -> float:

@@ -33,7 +33,7 @@ from hive.queue.clock import DatabaseClock
 from hive.queue.host import Host
 from hive.queue.recipes import Recipes
 from hive.service.finding import Subject
-from hive.settings import Settings
+from hive.settings import ManagerSees, Settings
 from hive.sim.install import folder, install
 from hive.sim.places import address_of
 from hive.store import migrate
@@ -83,6 +83,7 @@ def host(settings: Settings, env: Mapping[str, str], database: Database) -> Host
             base=settings.base_flake,
             builds=settings.builds,
             starts=settings.starts,
+            seals="containers" not in settings.sim,
         )
 
     policy = Policy(settings.approval, settings.build_first)
@@ -166,6 +167,7 @@ def layout_of(settings: Settings) -> Layout:
         systemd=settings.systemd_dir,
         gcroots=settings.gcroots_dir,
         proc=settings.proc_dir,
+        shows_homes=settings.manager_sees is ManagerSees.ALL,
     )
 
 

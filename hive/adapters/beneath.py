@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from hive.adapters.files import NEW, fill, in_the_way, told
+from hive.adapters.seals import IMMUTABLE, flags_of, set_flags
 from hive.adapters.wipe import nothing, wipe
 from hive.errors import Fault
 
@@ -132,6 +133,38 @@ class Beneath:
             self._beside(path) as (parent, name),
         ):
             wipe(parent, name, self.root / path, check)
+
+    def seal(self, path: str) -> bool:
+        """No entry of the folder becomes another one: see `seals`. False where that cannot be."""
+        with suppress(OSError), self.folder(path) as handle:
+            flags = flags_of(handle)
+            if flags is not None:
+                set_flags(handle, flags | IMMUTABLE)
+                return True
+        return False
+
+    @contextmanager
+    def unsealed(self, path: str) -> Iterator[None]:
+        """Meanwhile entries can be made in the folder, if there is one; then it is as it was."""
+        with ExitStack() as stack:
+            with told(self.root / path), suppress(FileNotFoundError, NotADirectoryError):
+                handle = stack.enter_context(self.folder(path))
+                flags = flags_of(handle) or 0
+                if flags & IMMUTABLE:
+                    set_flags(handle, flags & ~IMMUTABLE)
+                    stack.callback(set_flags, handle, flags)
+            yield
+
+    def take_from(self, other: Beneath, path: str) -> None:
+        """Rename what is at `path` of the other folder to here, where nothing may be."""
+        with (
+            told(self.root / path),
+            other._beside(path) as (source, name),
+            self._beside(path) as (parent, _),
+        ):
+            os.rename(name, name, src_dir_fd=source, dst_dir_fd=parent)
+            os.fsync(parent)
+            os.fsync(source)
 
     def take_in(self, source: Path, path: str) -> None:
         """Rename a folder of hive's own to `path`, which must be absent or an empty folder."""

@@ -84,6 +84,12 @@ class Files:
         """The kernel would let this process make files there: asked, it costs next to nothing."""
         return os.access(folder, os.W_OK | os.X_OK, effective_ids=True)
 
+    def jot(self, path: Path, text: str) -> None:
+        """In a folder of things in the making: it need not outlive a crash of the host."""
+        with told(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text.encode(errors=ANY))
+
     def try_writing(self, folder: Path) -> None:
         """Raises as a write there would; nothing is left, and nobody is in the way of another."""
         with told(), tempfile.TemporaryFile(dir=folder) as file:

@@ -1,8 +1,8 @@
 """Git, in the few sentences that hive needs.
 
 Repos of hive's own (applied, meta) are read as git's files backend lays them: a ref is a file, or a
-line of `packed-refs`; so a look at a ref starts no program. What a commit holds never changes, so
-it is read once. Everything that changes a repo is git's own doing.
+line of `packed-refs`; an object that lies loose is a file too; so a look starts no program. What a
+commit holds never changes, so it is read once. Everything that changes a repo is git's own doing.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
-from hive.adapters import refs, streams, weight
+from hive.adapters import loose, refs, streams, weight
 from hive.adapters.files import ANY, Files, told
 from hive.adapters.gitsafe import ENVIRONMENT, ON_A_COPY, broken, said
 from hive.adapters.hostile import HostileRepo
@@ -79,6 +79,10 @@ class Git:
     def files(self, repo: Path, rev: Rev, *paths: str) -> tuple[str | None, ...]:
         """What each of the paths holds in `rev`, by one program at most."""
         unknown = [path for path in paths if (rev, path) not in self._known]
+        with suppress(loose.Unknown):
+            found_loose = {(rev, path): loose.file(repo / ".git", rev, path) for path in unknown}
+            self._known.update(found_loose)
+            unknown = []
         if unknown:
             asked = "".join(f"{rev}:{path}\n" for path in unknown)
             raw = self._run(repo, "cat-file", "--batch", stdin=asked.encode()).raw
@@ -92,6 +96,9 @@ class Git:
 
     def parent(self, repo: Path, rev: Rev) -> Rev | None:
         """The first parent of a commit."""
+        if rev not in self._parents:
+            with suppress(loose.Unknown):
+                self._parents[rev] = loose.commit(repo / ".git", rev).parent
         if rev not in self._parents:
             ran = self._run(repo, "rev-list", "--parents", "--max-count=1", rev, "--")
             revs = ran.out.split()
@@ -115,6 +122,11 @@ class Git:
 
     def newest_subject(self, repo: Path, rev: Rev, begins: str) -> str | None:
         """The newest first line, from `rev` back, that begins with these words."""
+        if (rev, begins) not in self._subjects:
+            with suppress(loose.Unknown):
+                subjects = (one.subject for one in loose.history(repo / ".git", rev))
+                loose_ones = (subject for subject in subjects if subject.startswith(begins))
+                self._subjects[rev, begins] = next(loose_ones, None)
         if (rev, begins) not in self._subjects:
             words = ("--format=%s", "--first-parent", "--fixed-strings", f"--grep={begins}")
             said = self._run(repo, "log", *words, rev, "--").out.split("\n")  # bodies count for it
@@ -188,23 +200,37 @@ class Git:
         self._parents[made] = parent
         return made
 
-    def fetch(self, repo: Path, source: HostileRepo, *refspecs: str, scratch: Path) -> None:
+    def fetch(
+        self,
+        repo: Path,
+        source: HostileRepo,
+        *refspecs: str,
+        scratch: Path,
+        reads: Sequence[str] = (),
+    ) -> None:
         """Branches and commits of a repo that someone else writes: no tags, no submodules.
 
         git reads a copy, which is made in `scratch` and removed. The tree that is then reset to
-        what was fetched is shown to the letter.
+        what was fetched is shown to the letter. `reads` are files of the commits that will be
+        looked at: where they lie loose in the copy, no program is asked for them later.
         """
         with self._copied(source, scratch):
             self.show_plainly(repo)
             fetch = ("fetch", "--quiet", "--no-tags", "--no-recurse-submodules")
             where = ("--update-head-ok", "--no-write-fetch-head", "--", scratch / ".git")
             self._read(source, repo, *fetch, *where, *refspecs)
+            for rev in {spec.partition(":")[0] for spec in refspecs}:
+                with suppress(loose.Unknown):
+                    found = {path: loose.file(scratch / ".git", rev, path) for path in reads}
+                    self._known.update({(Rev(rev), path): text for path, text in found.items()})
 
     def resolve(self, source: HostileRepo, prefix: str, *, scratch: Path) -> Rev:
         """The one commit whose id begins with these 7 to 40 hex digits; names mean nothing."""
         if not PREFIX.fullmatch(prefix):
             hint = "7 to 40 of 0-9a-f; a branch or a tag can move, so it is not taken"
             raise Refused(f"{prefix!r} is not a commit's id", code="bad-rev", hint=hint)
+        if Rev.pattern.fullmatch(prefix) and source.has_commit(prefix):
+            return Rev(prefix)
         with self._copied(source, scratch) as objects:
             found = {rev: one.kind for rev, one in objects.items() if rev.startswith(prefix)}
         return _the_commit(prefix, found, source)

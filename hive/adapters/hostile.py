@@ -15,6 +15,7 @@ import os
 import re
 import stat
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -97,6 +98,18 @@ class HostileRepo:
         with told(self.home), self._opened() as home:
             _Copy(self.home, into / ".git", check).all(home)
 
+    def has_commit(self, rev: str) -> bool:
+        """Whether a commit of this full id lies loose there; packed ones are not looked for.
+
+        Of its object no more is read than what says of which kind it is.
+        """
+        with told(self.home), self._opened() as home, suppress(FileNotFoundError):
+            looks = _Copy(self.home, self.home, nothing)
+            looks.expect_ordinary(home)
+            with looks.folder(home, "objects") as objects, looks.folder(objects, rev[:2]) as fan:
+                return _is_commit(fan, rev[2:])
+        return False
+
     @contextmanager
     def _opened(self) -> Iterator[int]:
         if not self.ground.exists(f"{self.path}/.git"):
@@ -122,19 +135,19 @@ class _Copy:
         self._until = time.monotonic() + WITHIN.total_seconds()
 
     def all(self, home: int) -> None:
-        self._expect_ordinary(home)
+        self.expect_ordinary(home)
         (self._to / "objects" / "pack").mkdir(parents=True)
         (self._to / "refs").mkdir()
         (self._to / "config").write_text(CONFIG)
         (self._to / "HEAD").write_text("ref: refs/heads/main\n")
         # Before the objects, of which there are only ever more.
         self._copy_heads(home)
-        with suppress(FileNotFoundError), self._folder(home, "objects") as objects:
+        with suppress(FileNotFoundError), self.folder(home, "objects") as objects:
             self._copy_loose(objects)
             # After the loose ones, which vanish when they are packed.
             self._copy_packs(objects)
 
-    def _expect_ordinary(self, home: int) -> None:
+    def expect_ordinary(self, home: int) -> None:
         for name in ELSEWHERE:
             if self._mode(home, name) is not None:
                 raise _unsafe(self._home / name, "names another repo")
@@ -149,7 +162,7 @@ class _Copy:
         try:
             if not rest:
                 return mode_of(first, home)
-            with self._folder(home, first) as below:
+            with self.folder(home, first) as below:
                 return self._mode(below, rest)
         except FileNotFoundError:
             return None
@@ -164,8 +177,8 @@ class _Copy:
             said[name] = what
         with (
             suppress(FileNotFoundError),
-            self._folder(home, "refs") as refs,
-            self._folder(refs, "heads") as heads,
+            self.folder(home, "refs") as refs,
+            self.folder(refs, "heads") as heads,
         ):
             self._read_heads(heads, HEADS, said)
         heads_of = {name: _followed(said, name) for name in said if HEAD_NAME.fullmatch(name)}
@@ -178,7 +191,7 @@ class _Copy:
         for name, is_folder in self._entries(folder, at):
             with suppress(FileNotFoundError):
                 if is_folder:
-                    with self._folder(folder, name) as below:
+                    with self.folder(folder, name) as below:
                         self._read_heads(below, f"{at}/{name}", said)
                 else:
                     said[f"{at}/{name}"] = self._text(folder, name, LINE, at).strip()
@@ -189,7 +202,7 @@ class _Copy:
         for fan, _ in self._entries(objects, "objects"):
             if not FAN.fullmatch(fan):
                 continue
-            with self._folder(objects, fan) as folder:
+            with self.folder(objects, fan) as folder:
                 names = [name for name, _ in self._entries(folder, f"objects/{fan}")]
                 self._copy_objects(folder, fan, [name for name in names if LOOSE.fullmatch(name)])
 
@@ -202,7 +215,7 @@ class _Copy:
                 self._copy(folder, name, f"objects/{fan}")
 
     def _copy_packs(self, objects: int) -> None:
-        with suppress(FileNotFoundError), self._folder(objects, "pack") as packs:
+        with suppress(FileNotFoundError), self.folder(objects, "pack") as packs:
             names = {name for name, _ in self._entries(packs, "objects/pack")}
             for name in sorted(filter(INDEX.fullmatch, names)):
                 pack = f"{name.removesuffix('.idx')}.pack"
@@ -223,7 +236,7 @@ class _Copy:
     # One thing at a time.
 
     @contextmanager
-    def _folder(self, parent: int, name: str) -> Iterator[int]:
+    def folder(self, parent: int, name: str) -> Iterator[int]:
         try:
             handle = open_folder(name, parent)
         except OSError as error:
@@ -291,6 +304,18 @@ class _Copy:
             )
         if self._bytes + ahead > LARGEST or self._count > MANY or self._objects > OBJECTS:
             raise too_large(f"{self._home} has more than {LARGEST} bytes or {MANY} files")
+
+
+def _is_commit(fan: int, name: str) -> bool:
+    handle = open_file(name, fan)
+    if handle is None:
+        return False
+    try:
+        return zlib.decompressobj().decompress(os.read(handle, LINE), 8).startswith(b"commit ")
+    except zlib.error:
+        return False
+    finally:
+        os.close(handle)
 
 
 def _followed(said: dict[str, str], name: str) -> str | None:

@@ -67,10 +67,16 @@ class Nix:
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise Fault(f"nix said nothing that hive understands of {reference}: {error}") from None
 
-    def lock(self, folder: Path) -> None:
-        """Fill in what `folder/flake.lock` lacks of `folder/flake.nix`, and leave the rest."""
+    def lock(self, folder: Path, store: Path) -> None:
+        """Fill in what `folder/flake.lock` lacks of `folder/flake.nix`, and leave the rest.
+
+        What nix fetches for it goes into `store`, and not into the one that everybody reads. No
+        registry of this host says what a name means.
+        """
+        # A store that is new lacks what the host has: no cache is to be asked for it.
+        apart = ("--store", store, *_off("substitute"), *_off("use-registries"))
         try:
-            self._run("flake", "lock", f"path:{folder}", cwd=folder, within=LOCK)
+            self._run("flake", "lock", f"path:{folder}", *apart, cwd=folder, within=LOCK)
         except CommandFailed as failed:
             raise _trouble(failed, "the meta flake cannot be locked", "lock-failed") from None
 
@@ -94,7 +100,7 @@ class Nix:
         wanted = f'{flake}?rev={rev}#nixosConfigurations."{agent}".config.system.build.toplevel'
         words = ("build", "--out-link", link, "--json", "--no-update-lock-file", wanted)
         # Before 2.31 two evaluations of one flake may wait for each other's cache without end.
-        alone = ("--option", "eval-cache", "false")
+        alone = _off("eval-cache")
         told = ("--log-format", "internal-json", "-v")
         try:
             self._run(*words, *alone, *told, cwd=cwd, within=BUILD, reads=nixlog.Told())
@@ -163,6 +169,10 @@ class Nix:
             quiet=True,
             reads=reads,
         )
+
+
+def _off(option: str) -> tuple[str, str, str]:
+    return "--option", option, "false"
 
 
 def _trouble(failed: CommandFailed, what: str, code: str) -> HiveError:

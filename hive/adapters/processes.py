@@ -122,11 +122,25 @@ def wait_for_session(session: int, within: float) -> None:
             break
 
 
-def wait_for_exit(pid: int) -> None:
-    """Without reaping it, so that its pid stays its own."""
-    if sys.platform == "linux":
-        with suppress(ChildProcessError):  # `sh` may have reaped it
+def wait_for_exit(pid: int, within: timedelta) -> bool:
+    """Without reaping it, so that its pid stays its own. False when it was still there after that.
+
+    Of a child that nobody has reaped yet: its pid is no stranger's.
+    """
+    if sys.platform != "linux":
+        return True
+    try:
+        handle = os.pidfd_open(pid)
+    except OSError:  # no descriptor is left: then it is waited for, however long it takes
+        with suppress(ChildProcessError):
             os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        return True
+    try:
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        return bool(poll.poll(within / timedelta(milliseconds=1)))
+    finally:
+        os.close(handle)
 
 
 def become_a_child_of(parent: int, ask: Callable[[], object]) -> None:

@@ -12,7 +12,6 @@ import logging
 import os
 import shlex
 import signal
-import threading
 import traceback
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
@@ -219,25 +218,6 @@ class _Start:
             raise Transient(message, code="program-not-started") from error
 
 
-class _Deadline:
-    """Ends the program and all it started when its time is up."""
-
-    def __init__(self, pid: int, within: timedelta) -> None:
-        self.passed = False
-        self._pid = pid
-        self._timer = threading.Timer(within.total_seconds(), self._pass)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def cancel(self) -> None:
-        self._timer.cancel()
-        self._timer.join()
-
-    def _pass(self) -> None:
-        self.passed = True
-        end_session(self._pid)
-
-
 class _Voice:
     """Speaks to the log. One that raises is told no more: its program must still be read."""
 
@@ -294,14 +274,13 @@ def _ended(
 
 
 def _wait(pid: int, within: timedelta, interrupts: Interrupts, program: Program) -> bool:
-    """For its exit. True when its deadline came first."""
-    deadline = _Deadline(pid, within)
-    try:
-        with interrupts.ending(lambda: end_session(pid)), program.leading(pid):
-            wait_for_exit(pid)
-    finally:
-        deadline.cancel()
-    return deadline.passed
+    """For its exit. True when its deadline came first: then it is ended, and all it started."""
+    with interrupts.ending(lambda: end_session(pid)), program.leading(pid):
+        if wait_for_exit(pid, within):
+            return False
+        end_session(pid)
+        wait_for_exit(pid, PATIENCE)
+    return True
 
 
 def _folder(cwd: Path | None) -> str | None:

@@ -9,18 +9,17 @@ this is killed, the next wipe removes. Raises OSError as the file system does: c
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import re
 import secrets
 import stat
-import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+from hive.adapters.seals import SEALS, flags_of, set_flags
 from hive.errors import Refused, Transient
 
 DEEP: Final = 32
@@ -30,10 +29,6 @@ PASSES: Final = 100
 
 OPEN: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 LOOK: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-#: `chattr +i` and `chattr +a`, and the requests that get and set them (linux/fs.h).
-SEALS: Final = 0x10 | 0x20
-GET_FLAGS: Final = 2 << 30 | struct.calcsize("l") << 16 | ord("f") << 8 | 1
-SET_FLAGS: Final = 1 << 30 | struct.calcsize("l") << 16 | ord("f") << 8 | 2
 
 
 def nothing() -> None:
@@ -207,14 +202,11 @@ def _unseal_entry(name: str, parent: int, at: Path) -> None:
 
 
 def _unseal(handle: int, at: Path) -> None:
-    try:
-        (flags,) = struct.unpack("i", fcntl.ioctl(handle, GET_FLAGS, struct.pack("i", 0)))
-    except OSError:  # not every file system has them
-        return
-    if not flags & SEALS:
+    flags = flags_of(handle)
+    if flags is None or not flags & SEALS:
         return
     try:
-        fcntl.ioctl(handle, SET_FLAGS, struct.pack("i", flags & ~SEALS))
+        set_flags(handle, flags & ~SEALS)
     except OSError as error:
         raise Refused(
             f"{at} is immutable or append-only: {error.strerror}",

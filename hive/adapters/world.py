@@ -49,14 +49,20 @@ class World:
     """How many closures are built at once on this host."""
     starts: int = 4
     """How many containers are started at once."""
+    seals: bool = False
+    """Agents' homes are sealed, where the file system can: containers here are real."""
 
     def agents(self) -> Beneath:
         """The folder of all agents' homes: what lies below is hostile."""
         return Beneath(self.layout.agents)
 
+    def shown(self) -> Beneath:
+        """The folder of all proposed repos: what lies below is hostile."""
+        return Beneath(self.layout.shown)
+
     def proposed(self, agent: AgentName) -> HostileRepo:
         """What the manager wrote of the agent."""
-        return HostileRepo(self.agents(), f"{agent}/config")
+        return HostileRepo(self.shown(), f"{agent}/config")
 
     def resolve(self, agent: AgentName, rev: str) -> Rev:
         """The commit of the agent's proposed repo that these digits begin.

@@ -50,7 +50,7 @@ def _binds(agent: AgentName, layout: Layout, how: str) -> list[str]:
     ]
     if agent.is_manager:
         binds += [
-            _bind("--bind", layout.agents, "/agents", how),
+            _bind("--bind", layout.shown, "/agents", how),
             _bind("--bind-ro", layout.applied_root, "/applied", how),
             _bind("--bind-ro", layout.meta, "/meta", how),
         ]

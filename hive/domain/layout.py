@@ -24,6 +24,8 @@ class Layout:
     systemd: Path
     gcroots: Path
     proc: Path
+    shows_homes: bool = True
+    """The manager's container has agents' homes, and not their proposed repos alone."""
 
     @property
     def agents(self) -> Path:
@@ -46,6 +48,10 @@ class Layout:
     def scratch(self) -> Path:
         """Things in the making; same file system as the state, so that a rename is atomic."""
         return self.state / "scratch"
+
+    def fetched(self, agent: AgentName) -> Path:
+        """A nix store of its own, private: what is fetched to make a lock gets no further."""
+        return self.state / "fetched" / agent
 
     @property
     def notified(self) -> Path:
@@ -85,9 +91,19 @@ class Layout:
     def home(self, agent: AgentName) -> Path:
         return self.agents / agent
 
+    @property
+    def shown(self) -> Path:
+        """What the manager's container has at `/agents`, and where proposed repos lie for that."""
+        return self.agents if self.shows_homes else self.state / "configs"
+
+    @property
+    def hidden(self) -> Path:
+        """Where proposed repos lay while the manager was shown something else."""
+        return self.state / "configs" if self.shows_homes else self.agents
+
     def proposed(self, agent: AgentName) -> Path:
         """Written by the manager: hostile ground."""
-        return self.agents / agent / "config"
+        return self.shown / agent / "config"
 
     def applied(self, agent: AgentName) -> Path:
         """Written by hive alone, under the agent's lock."""

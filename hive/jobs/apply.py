@@ -61,7 +61,9 @@ class Apply(Recipe):
 
     @property
     def _pinned(self) -> Step:
-        return ProposalPinned(self.agent, self.job, self.rev)
+        building = (BUILDING,) if self.builds_first else ()
+        approved = (APPROVED,) if self.gate.is_with_request else ()
+        return ProposalPinned(self.agent, self.job, self.rev, (PROPOSAL, *building, *approved))
 
     def restore(self) -> tuple[Step, ...]:
         return reverted(self.of, self.restarts)

@@ -17,6 +17,7 @@ from hive.steps.closure import Built
 from hive.steps.deploy import is_recorded
 from hive.steps.home import HomeReady
 from hive.steps.meta import CandidatePinned
+from hive.steps.repos import ProposedPlaced
 from hive.steps.running import Restarts
 from hive.steps.step import Step
 
@@ -41,6 +42,7 @@ class Rebuild(Recipe):
 
     def plan(self) -> tuple[Step, ...]:
         return (
+            ProposedPlaced(self.agent),
             HomeReady(self.agent),
             CandidatePinned(self.target),
             Built(self.target),

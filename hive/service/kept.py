@@ -45,7 +45,8 @@ def kept(host: Host) -> list[KeptView]:
     found = (AgentName(name) for name in names if AgentName.pattern.fullmatch(name))
     views = []
     for name in sorted(set(found) - live):
-        seen = world.files.measured(layout.home(name), layout.applied(name))
+        folders = {layout.home(name), layout.shown / name, layout.applied(name)}
+        seen = world.files.measured(*folders)
         found_all = [one for one in seen if one is not None]
         has_login = bool(world.agents().entries(f"{name}/claude"))
         size = sum(one.size for one in found_all) if len(found_all) == len(seen) else None

@@ -16,11 +16,13 @@ from hive.settings.table import (
     SETTINGS,
     SIM_PARTS,
     Backend,
+    ManagerSees,
     Setting,
 )
 
 __all__ = [
-    "CONFIG_FILE", "GATED", "SETTINGS", "SIM_PARTS", "Asking", "Backend", "Setting", "Settings",
+    "CONFIG_FILE", "GATED", "SETTINGS", "SIM_PARTS", "Asking", "Backend", "ManagerSees",
+    "Setting", "Settings",
 ]  # fmt: skip
 
 
@@ -44,6 +46,7 @@ class Settings:
     starts: int
     approval: frozenset[str]
     build_first: bool
+    manager_sees: ManagerSees
     base_flake: str | None
     container_conf_dir: Path
     container_state_dir: Path
@@ -98,6 +101,7 @@ class Settings:
             starts=given.number("HIVE_STARTS", 4),
             approval=given.kinds("HIVE_APPROVAL"),
             build_first=given.switch("HIVE_BUILD_FIRST", default=True),
+            manager_sees=given.one_of("HIVE_MANAGER_SEES", ManagerSees, ManagerSees.ALL),
             base_flake=given.text("HIVE_BASE_FLAKE") or (_shipped_base() if is_sim else None),
             container_conf_dir=place(
                 "HIVE_CONTAINER_CONF_DIR", "/etc/nixos-containers", "etc/nixos-containers"

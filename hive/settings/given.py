@@ -7,12 +7,14 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from hive.errors import Refused
 from hive.settings.table import GATED, SETTINGS, SIM_PARTS, Backend
 
+T = TypeVar("T", bound=StrEnum)
 HOST_STATE: Final = Path("/var/lib/hyperhive")
 HOST_RUN: Final = Path("/run/hyperhive")
 
@@ -107,7 +109,7 @@ class Given:
             raise _bad(name, f"must be none, or some of {','.join(sorted(GATED))}, not {value!r}")
         return found
 
-    def one_of(self, name: str, kind: type[Backend], default: Backend) -> Backend:
+    def one_of(self, name: str, kind: type[T], default: T) -> T:
         value = self.text(name)
         try:
             return kind(value) if value else default

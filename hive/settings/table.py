@@ -18,6 +18,11 @@ class Backend(StrEnum):
     SIM = "sim"  #: a pretend host in a folder
 
 
+class ManagerSees(StrEnum):
+    ALL = "all"  #: homes of agents: repo, login, notes
+    CONFIG = "config"  #: repos alone
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """One line of `docs/settings.md`."""
@@ -104,6 +109,12 @@ SETTINGS: Final = (
         "HIVE_BUILD_FIRST",
         "yes",
         "Whether a proposal is built before it waits for approval.",
+    ),
+    Setting(
+        "HIVE_MANAGER_SEES",
+        "all",
+        "`all`: the manager's container has every agent's repo, login and notes at `/agents`."
+        " `config`: the repos alone. `hive rebuild --all` applies it.",
     ),
     Setting(
         "HIVE_BASE_FLAKE",

@@ -191,7 +191,8 @@ class MetaAdopted:
         folder = world.layout.scratch / "adopt.meta"  # no agent has a dot in its name
         world.files.wipe(folder)
         world.files.make_folder(folder, mode=0o700)
-        files = locked_in(world, folder, found.meta, found.lock)
+        store = folder / "store"
+        files = locked_in(world, folder / "flake", found.meta, found.lock, store=store)
         oldmeta.refuse_other_content(found.text, found.lock, files[LOCK])
         for block in found.meta.blocks:
             refuse_host_inputs(block.agent, files[LOCK])

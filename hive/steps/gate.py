@@ -27,6 +27,11 @@ class Approved:
     target: Target | None = None
     """What would be deployed."""
 
+    @property
+    def is_with_request(self) -> bool:
+        """Who asked for it may do without another's word."""
+        return self.by is not None and self.seen is None
+
     def check(self, world: World) -> Finding:
         if self.by is None:
             return Differs("nobody has approved it yet")

@@ -103,27 +103,31 @@ class Forgotten:
 
 @dataclass(frozen=True, slots=True)
 class Unrooted:
-    """Nothing keeps the closures of `agent` from the collector any more."""
+    """Nothing keeps the closures of `agent` from the collector any more, nor what they are of."""
 
     agent: AgentName
 
     def check(self, world: World) -> Finding:
-        if world.files.exists(world.layout.gcroots / self.agent):
+        if any(map(world.files.exists, self._folders(world))):
             return Differs(f"{self.agent} has roots")
         return Holds(f"{self.agent} has no roots")
 
     def apply(self, world: World) -> None:
-        world.files.wipe(world.layout.gcroots / self.agent)
+        for folder in self._folders(world):
+            world.files.wipe(folder)
+
+    def _folders(self, world: World) -> tuple[Path, Path]:
+        return world.layout.gcroots / self.agent, world.layout.fetched(self.agent)
 
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """The two folders of `agent` are gone: what it kept, its login, and its repos."""
+    """The folders of `agent` are gone: what it kept, its login, and its repos."""
 
     agent: AgentName
 
     def check(self, world: World) -> Finding:
-        for folder in (world.layout.home(self.agent), world.layout.applied(self.agent)):
+        for folder in (root / self.agent for root in self._roots(world)):
             if world.files.exists(folder):
                 return Differs(f"{folder} is there")
         return Holds(f"nothing is left of {self.agent}")
@@ -133,5 +137,9 @@ class Erased:
             """Who fills it as fast as it is wiped does not hold up a cancel."""
             world.clock.sleep(timedelta(0))
 
-        world.agents().wipe(self.agent, halts)
-        Beneath(world.layout.applied_root).wipe(self.agent, halts)
+        for root in self._roots(world):
+            Beneath(root).wipe(self.agent, halts)
+
+    def _roots(self, world: World) -> set[Path]:
+        layout = world.layout
+        return {layout.agents, layout.shown, layout.hidden, layout.applied_root}

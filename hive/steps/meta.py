@@ -12,16 +12,18 @@ from hive.adapters.clock import wait_until
 from hive.adapters.git import MAIN
 from hive.adapters.locks import Lock
 from hive.adapters.world import World
-from hive.domain.inputs import refuse_host_inputs, refuse_stale
+from hive.domain.inputs import refuse_host_inputs, refuse_own_host_inputs, refuse_stale
 from hive.domain.meta import FLAKE, LOCK, Meta, render
 from hive.domain.names import AgentName, Rev
 from hive.domain.target import AppliedMain, Pinned
-from hive.errors import Refused, Transient
+from hive.errors import HiveError, Refused, Transient
 from hive.steps.base import base_flake
 from hive.steps.look import base_known, candidate, meta_at, planned, rev_of, wanted
 from hive.steps.step import Differs, Finding, Holds
 
 LOCK_WAIT = timedelta(minutes=5)
+FETCHED = 40
+"""Paths in a store that is only for locks: one that has more is made anew."""
 
 
 @contextmanager
@@ -88,6 +90,9 @@ class CandidatePinned:
         agent, rev = self.target.agent, rev_of(world, self.target)
         if rev is None:
             raise Refused(f"{agent} has no rev to pin", code="no-such-ref")
+        own = world.git.file(world.layout.applied(agent), rev, LOCK)
+        if own is not None:
+            refuse_own_host_inputs(agent, own)
         init_meta(world, agent)
         main = world.git.ref(world.layout.meta, MAIN)
         meta = meta_at(world, main)
@@ -95,9 +100,7 @@ class CandidatePinned:
         base = known or world.nix.pin(base_flake(world))
         changed = meta.with_block(wanted(world, self.target, rev, base), base)
         files = locked(world, agent, changed, main)
-        refuse_host_inputs(agent, files[LOCK])
         if isinstance(self.target, Pinned):
-            own = world.git.file(world.layout.applied(agent), rev, LOCK)
             refuse_stale(agent, own, files[LOCK])
         subject = f"candidate {agent} {rev[:12]}"
         with meta_locked(world):
@@ -109,18 +112,31 @@ class CandidatePinned:
 def locked(world: World, agent: AgentName, meta: Meta, main: Rev | None) -> dict[str, str]:
     """The text of `meta`, and the lock of `main` filled in for it: the files of a commit on it.
 
-    One commit gives the text, the lock and the parent: main may move meanwhile.
+    One commit gives the text, the lock and the parent: main may move meanwhile. Raises `Refused`,
+    code `host-input`, where the agent would stand on a file of this host; nothing of it is left.
     """
     before = world.git.file(world.layout.meta, main, LOCK) if main else None
-    return locked_in(world, world.scratch(agent, "meta"), meta, before)
+    folder, store = world.scratch(agent, "meta"), world.layout.fetched(agent)
+    if len(world.files.entries(store / "nix" / "store")) > FETCHED:
+        world.files.wipe(store)
+    try:
+        files = locked_in(world, folder, meta, before, store=store)
+        refuse_host_inputs(agent, files[LOCK])
+    except HiveError:
+        world.files.wipe(store)
+        raise
+    return files
 
 
-def locked_in(world: World, folder: Path, meta: Meta, before: str | None) -> dict[str, str]:
+def locked_in(
+    world: World, folder: Path, meta: Meta, before: str | None, *, store: Path
+) -> dict[str, str]:
     """The same in an empty folder; `before` is the lock that is filled in."""
-    world.files.write(folder / FLAKE, render(meta))
+    world.files.jot(folder / FLAKE, render(meta))
     if before is not None:
-        world.files.write(folder / LOCK, before)
-    world.nix.lock(folder)
+        world.files.jot(folder / LOCK, before)
+    world.files.make_folder(store, mode=0o700)
+    world.nix.lock(folder, store)
     return {FLAKE: render(meta), LOCK: world.files.read(folder / LOCK) or ""}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from hive.adapters.beneath import Beneath
 from hive.adapters.git import MAIN
 from hive.adapters.world import World
 from hive.domain.names import AgentName
@@ -40,8 +41,27 @@ FLAKE_NIX: Final = """\
 
 
 @dataclass(frozen=True, slots=True)
+class ProposedPlaced:
+    """The proposed repo of `agent`, if there is one, lies where the manager is shown it."""
+
+    agent: AgentName
+
+    def check(self, world: World) -> Finding:
+        if Beneath(world.layout.hidden).exists(f"{self.agent}/config"):
+            return Differs(f"the proposed repo of {self.agent} lies in {world.layout.hidden} yet")
+        return Holds(f"the proposed repo of {self.agent} is in no other place")
+
+    def apply(self, world: World) -> None:
+        world.files.make_folder(world.layout.shown, mode=0o700)
+        hidden, shown = Beneath(world.layout.hidden), world.shown()
+        with hidden.unsealed(self.agent), shown.unsealed(self.agent):
+            shown.make_folder(self.agent, mode=0o755)
+            shown.take_from(hidden, f"{self.agent}/config")
+
+
+@dataclass(frozen=True, slots=True)
 class ProposedSeeded:
-    """The proposed repo of `agent` is there, and its remote `applied` points where it should.
+    """The proposed repo of `agent` is in its place, and its remote `applied` points home.
 
     The remote is the path as the manager's container sees it. After the first commit hive writes
     nothing else here: the manager does, so this is hostile ground.
@@ -50,16 +70,22 @@ class ProposedSeeded:
     agent: AgentName
 
     def check(self, world: World) -> Finding:
-        if not world.agents().is_folder(f"{self.agent}/config/.git"):
+        placed = ProposedPlaced(self.agent).check(world)
+        if isinstance(placed, Differs):
+            return placed
+        if not world.shown().is_folder(f"{self.agent}/config/.git"):
             return Differs(f"{self.agent} has no proposed repo")
-        config = world.agents().read(self._config) or b""
+        config = world.shown().read(self._config) or b""
         remote = world.git.config_value(config, REMOTE)
         if remote != self._remote:
             return Differs(f"the remote applied of {self.agent} points at {remote}")
         return Holds(f"the proposed repo of {self.agent} is there")
 
     def apply(self, world: World) -> None:
-        if world.agents().is_folder(f"{self.agent}/config/.git"):
+        placed = ProposedPlaced(self.agent)
+        if isinstance(placed.check(world), Differs):
+            placed.apply(world)
+        if world.shown().is_folder(f"{self.agent}/config/.git"):
             self._point_remote(world)
         else:
             self._seed(world)
@@ -73,24 +99,26 @@ class ProposedSeeded:
         world.git.reset_tree(repo)
         config = repo / ".git" / "config"
         world.files.write(config, (world.files.read(config) or "") + self._remote_section())
-        world.files.make_folder(world.layout.agents, mode=0o700)
-        world.agents().make_folder(self.agent, mode=0o755)
-        world.agents().take_in(repo, f"{self.agent}/config")
+        world.files.make_folder(world.layout.shown, mode=0o700)
+        shown = world.shown()
+        with shown.unsealed(self.agent):
+            shown.make_folder(self.agent, mode=0o755)
+            shown.take_in(repo, f"{self.agent}/config")
 
     def _point_remote(self, world: World) -> None:
         """As git does it, a lock beside the config is respected; no git runs in that repo."""
-        if world.agents().exists(f"{self._config}.lock"):
+        if world.shown().exists(f"{self._config}.lock"):
             raise Transient(
                 f"the config of {self.agent}'s proposed repo is locked",
                 code="git-locked",
                 hint="the manager may be at work there; if not, remove config.lock",
             )
         copy = world.scratch(self.agent, "config") / "config"
-        config = world.agents().read(self._config) or b""
+        config = world.shown().read(self._config) or b""
         world.files.write(copy, config.decode(errors="surrogateescape"))
         world.git.set_config(copy, REMOTE, self._remote)
         changed = world.files.read(copy) or ""
-        world.agents().write(self._config, changed.encode(errors="surrogateescape"))
+        world.shown().write(self._config, changed.encode(errors="surrogateescape"))
 
     def _remote_section(self) -> str:
         fetch = "+refs/heads/*:refs/remotes/applied/*"

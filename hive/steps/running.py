@@ -17,6 +17,7 @@ from hive.domain.names import AgentName, ContainerName
 from hive.domain.ports import port_of
 from hive.domain.target import Target
 from hive.errors import Refused, Transient
+from hive.steps.home import HomeReady
 from hive.steps.look import needed_system, system_of
 from hive.steps.slots import slot
 from hive.steps.step import Differs, Finding, Holds
@@ -83,6 +84,7 @@ class Running:
             if unit.is_failed:
                 world.systemd.reset_failed(container)
             with slot(world, "start", world.starts):
+                HomeReady(self.target.agent).hold(world)
                 world.systemd.start(container)
         self._refuse_privileged(world)
 

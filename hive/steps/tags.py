@@ -8,6 +8,7 @@ from typing import Final
 from hive.adapters.streams import RefMove
 from hive.adapters.world import World
 from hive.domain.job import JobId
+from hive.domain.meta import LOCK
 from hive.domain.names import AgentName, Rev
 from hive.errors import Fault, Refused
 from hive.steps.step import Differs, Finding, Holds
@@ -31,6 +32,8 @@ class ProposalPinned:
     agent: AgentName
     job: JobId
     rev: Rev
+    tags: tuple[str, ...] = (PROPOSAL,)
+    """What one fetch plants on it, where it has to be fetched."""
 
     def check(self, world: World) -> Finding:
         return _found(world, self.agent, tag(PROPOSAL, self.job), self.rev)
@@ -44,8 +47,8 @@ class ProposalPinned:
                 hint=f"spawn it first: hive spawn {self.agent}",
             )
         copy = world.scratch(self.agent, "copy")
-        asked = f"{self.rev}:{tag(PROPOSAL, self.job)}"
-        world.git.fetch(applied, world.proposed(self.agent), asked, scratch=copy)
+        asked = (f"{self.rev}:{tag(name, self.job)}" for name in self.tags)
+        world.git.fetch(applied, world.proposed(self.agent), *asked, scratch=copy, reads=(LOCK,))
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,13 @@ def test_a_write_that_fails_leaves_nothing_beside(path: Path) -> None:
     assert FILES.entries(path.parent) == ("conf",)
 
 
+def test_what_is_in_the_making_is_written_too(path: Path) -> None:
+    for text in ("one", "a\nb\n", "é"):
+        FILES.jot(path, text)
+        assert FILES.read(path) == text
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
 def test_what_is_absent_is_an_answer(tmp_path: Path, path: Path) -> None:
     (tmp_path / "file").write_text("")
     for absent in (path, tmp_path / "file" / "below"):

@@ -266,6 +266,21 @@ def test_two_commits_that_begin_alike_are_ambiguous(scene: Scene, tmp_path: Path
     assert GIT.resolve(taken_as_hostile(scene.repo), rev[:12], scratch=tmp_path / "x") == rev
 
 
+def test_a_full_id_that_lies_loose_is_a_commit_without_a_copy(scene: Scene, tmp_path: Path) -> None:
+    source, rev = taken_as_hostile(scene.repo), main_of(scene.repo)
+    assert source.has_commit(rev)
+    blob = by_hand(scene.repo, "rev-parse", "HEAD:flake.nix")
+    scene.store("commit", b"x", name="ab" + "0" * 38)
+    (scene.repo / ".git/objects/ab" / ("1" * 38)).write_bytes(b"no zlib")
+    (scene.repo / ".git/objects/ab" / ("2" * 38)).symlink_to(scene.repo / ".git/HEAD")
+    os.mkfifo(scene.repo / ".git/objects/ab" / ("3" * 38))
+    odd = (blob, "ab" + "1" * 38, "ab" + "3" * 38, "ab" + "4" * 38, "cd" + "0" * 38)
+    assert not any(source.has_commit(name) for name in odd)
+    assert asked(scene, blob, tmp_path) != rev
+    by_hand(scene.repo, "repack", "-adq")
+    assert not source.has_commit(rev)
+
+
 def test_a_file_that_begins_like_a_commit_does_not_hide_it(scene: Scene, tmp_path: Path) -> None:
     rev = main_of(scene.repo)
     scene.store("blob", b"x", name=rev[:10] + "0" * 30)

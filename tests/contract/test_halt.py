@@ -21,7 +21,7 @@ from hive.adapters import halt as halting
 from hive.adapters import shell as door
 from hive.adapters.clock import SystemClock, wait_until
 from hive.adapters.halt import Halt, HaltingClock
-from hive.adapters.processes import end_session, is_alive, term_session
+from hive.adapters.processes import end_session, is_alive, term_session, wait_for_exit
 from hive.adapters.shell import LocalShell, Stream
 from hive.errors import CommandFailed, CommandTimedOut, Halted, Reason
 from hive.testing import FakeClock
@@ -397,9 +397,10 @@ def test_a_program_that_lasts_is_reaped_by_nobody_but_its_waiter(
     """`sh` has a thread that looks for its end each second."""
     unreaped: list[bool] = []
 
-    def late(pid: int) -> None:
+    def late(pid: int, within: timedelta) -> bool:
         SystemClock().sleep(timedelta(seconds=2.5))
         unreaped.append(is_unreaped(pid))
+        return wait_for_exit(pid, within)
 
     monkeypatch.setattr(door, "wait_for_exit", late)
     attempt.run("sleep 0.5")

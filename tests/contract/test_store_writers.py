@@ -20,8 +20,8 @@ from hive.adapters.clock import SystemClock, wait_until
 from hive.errors import Fault, Refused, Transient
 from hive.store import jobs, migrate, writers
 from hive.store.session import Database, Session, open_database
-from tests.acceptance.killing import FORKS
 from tests.contract.store_samples import a_job, at_once
+from tests.forks import FORKS
 
 SOON = timedelta(seconds=10)
 Write = Callable[[Session], object]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hive.adapters import wipe
+from hive.adapters import seals, wipe
 from hive.adapters.beneath import Beneath
 from hive.adapters.files import Files
 from hive.adapters.shell import LocalShell
@@ -321,13 +321,13 @@ def test_a_seal_that_cannot_be_cleared_is_refused_by_name(
 ) -> None:
     (home / "file").write_text("")
     sealed(home / "file", "+i")
-    real, never = wipe.SET_FLAGS, 0
-    monkeypatch.setattr(wipe, "SET_FLAGS", never)
+    real, never = seals.SET_FLAGS, 0
+    monkeypatch.setattr(seals, "SET_FLAGS", never)
     with pytest.raises(Refused, match="file") as raised:
         wiping(home)
     assert raised.value.code == "immutable"
     assert "chattr" in raised.value.hint
-    monkeypatch.setattr(wipe, "SET_FLAGS", real)
+    monkeypatch.setattr(seals, "SET_FLAGS", real)
     wiping(home)
 
 

@@ -74,6 +74,7 @@ for conf in /etc/nixos-containers/*.conf; do
     systemctl stop "$unit"
     systemctl reset-failed "$unit" 2>/dev/null || true
 done
+chattr -R -f -i /var/lib/hyperhive || true  # homes are sealed
 rm -rf /etc/nixos-containers/* /var/lib/nixos-containers/* /var/lib/hyperhive /run/hyperhive \
     /run/systemd/system/container@* /nix/var/nix/{profiles,gcroots}/per-container \
     /nix/var/nix/gcroots/hive

@@ -102,6 +102,44 @@ def test_the_manager_writes_the_agents_folders_and_reads_what_is_applied(lab: La
     assert lab.script(f"stat --format '%u:%g' {STATE}/config/note") == "0:0"
 
 
+def test_the_manager_puts_nothing_in_place_of_what_an_agent_binds(lab: Lab) -> None:
+    lab.hive("spawn", "alice")
+    lab.hive("spawn", "hm1nd")
+
+    def moves(what: str, to: str) -> bool:
+        ran = lab.as_container_root("hm1nd", "move", f"/agents/{what}", f"/agents/{to}")
+        return ran.exit_code == 0
+
+    assert moves("alice/config/agent.nix", "alice/config/other.nix")
+    for what in ("alice/state", "alice/claude", "alice"):
+        assert not moves(what, "alice/config/mine" if "/" in what else "gone")
+    assert not moves("alice/config/other.nix", "alice/state/../other")
+    lab.hive("restart", "alice")
+    lab.hive("purge", "alice", "--yes")
+    assert lab.script("ls /var/lib/hyperhive/agents") == "hm1nd"
+
+
+def test_a_manager_may_be_shown_the_repos_alone_and_everything_again(lab: Lab) -> None:
+    def hive(*words: str) -> None:
+        lab.run("env", "HIVE_MANAGER_SEES=config", HIVE, *words)
+
+    def writes(place: str) -> bool:
+        return lab.as_container_root("hm1nd", "write", place).exit_code == 0
+
+    lab.hive("spawn", "alice")
+    hive("spawn", "hm1nd")
+    hive("rebuild", "--all")
+    assert [writes(f"/agents/alice/{name}/note") for name in ("config", "state")] == [True, False]
+    assert lab.script("ls /var/lib/hyperhive/agents/alice").split() == ["claude", "state"]
+    before = lab.leader("hm1nd")
+    hive("spawn", "bob")
+    assert writes("/agents/bob/config/note")
+    assert lab.leader("hm1nd") == before
+
+    lab.hive("rebuild", "--all")
+    assert [writes(f"/agents/alice/{name}/note") for name in ("config", "state")] == [True, True]
+
+
 def test_limits_are_in_systemds_mind(lab: Lab) -> None:
     lab.hive("spawn", "alice")
     assert lab.unit("alice", "MemoryMax", "CPUQuotaPerSecUSec", "NeedDaemonReload") == {

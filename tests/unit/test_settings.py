@@ -123,7 +123,7 @@ def test_every_setting_can_stand_in_the_file(read: Read) -> None:
         "systemd_dir": "/y", "gcroots_dir": "/g", "agent_address": "127.0.0.9",
         "nix_options": "a=b", "nix_env": "C=d", "git": "/bin/git", "failure_limit": "7",
         "log_limit": "3", "inbox_cap": "5", "inbox_kept": "4", "builds": "3", "starts": "9",
-        "approval": "apply", "build_first": "no",
+        "approval": "apply", "build_first": "no", "manager_sees": "config",
     }  # fmt: skip
     # A file in place of a value has tests of its own.
     assert {one.key for one in OF_A_HOST if not one.key.endswith("_file")} == given.keys()

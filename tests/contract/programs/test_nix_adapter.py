@@ -101,12 +101,12 @@ def test_one_input_is_locked_anew_and_no_other(hive: Hive) -> None:
         "  outputs = inputs: { };\n"
         "}\n"
     )
-    hive.nix.lock(folder / "user")
+    hive.nix.lock(folder / "user", folder / "apart")
     before = json.loads((folder / "user/flake.lock").read_text())["nodes"]
     for name in ("one", "two"):
         (folder / name / "flake.nix").write_text("{ outputs = { self }: { v = 2; }; }\n")
 
-    hive.nix.lock(folder / "user")
+    hive.nix.lock(folder / "user", folder / "apart")
     assert json.loads((folder / "user/flake.lock").read_text())["nodes"] == before
     hive.nix.update_input(folder / "user", "two")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hive.domain.target import AppliedMain, Pinned
 from hive.errors import Refused
 from hive.steps.closure import Built
 from hive.steps.deploy import Deployed
-from hive.steps.meta import CandidatePinned
+from hive.steps.meta import FETCHED, CandidatePinned
 from hive.steps.repos import AppliedSeeded
 from hive.steps.step import Differs, Holds
 from hive.steps.tags import ProposalPinned
@@ -32,14 +33,44 @@ def test_a_candidate_pins_the_agent_and_leaves_main_alone(pretend: Pretend) -> N
     assert pretend.is_clean(meta)
 
 
-def test_a_candidate_that_is_there_costs_one_program(pretend: Pretend) -> None:
+def test_a_candidate_that_is_there_costs_no_program(pretend: Pretend) -> None:
     step = pretend.after(CandidatePinned)
-    assert pretend.cost(step) <= 2  # main's text, and the candidate's
+    assert pretend.cost(step) == 0
 
 
-def test_what_main_pins_costs_one_program(pretend: Pretend) -> None:
+def test_a_lock_is_made_in_a_private_store_that_is_made_anew_when_it_has_grown(
+    pretend: Pretend,
+) -> None:
+    step = pretend.after(CandidatePinned)
+    store = pretend.host.layout.fetched(ALICE)
+    assert stat.S_IMODE(store.stat().st_mode) == 0o700
+    assert [line for line in pretend.started if f"--store {store} " in line]
+    paths = store / "nix" / "store"
+    paths.mkdir(parents=True)
+    for number in range(FETCHED):
+        (paths / f"{number}").touch()
+    step.apply(pretend.world())
+    assert (paths / "1").exists()
+    (paths / "one more").touch()
+    step.apply(pretend.world())
+    assert not paths.exists()
+
+
+def test_nothing_that_a_refused_flake_named_is_left(pretend: Pretend) -> None:
     pretend.spawn()
-    assert pretend.cost(pretend.step(CandidatePinned)) == 1
+    kept = pretend.folder / "kept"
+    kept.mkdir()
+    flake = f'{{ inputs.x = {{ url = "path:{kept}"; flake = false; }}; outputs = _: {{ }}; }}\n'
+    pretend.deploy_next(flake_nix=flake)
+    with pytest.raises(Refused) as caught:
+        pretend.run(CandidatePinned(AppliedMain(ALICE)))
+    assert caught.value.code == "host-input"
+    assert not pretend.host.layout.fetched(ALICE).exists()
+
+
+def test_what_main_pins_costs_no_program(pretend: Pretend) -> None:
+    pretend.spawn()
+    assert pretend.cost(pretend.step(CandidatePinned)) == 0
 
 
 def test_a_candidate_of_an_older_commit_is_made_anew(pretend: Pretend) -> None:

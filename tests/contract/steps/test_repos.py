@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import stat
+from dataclasses import replace
+
 import pytest
 
 from hive.errors import Refused, Transient
-from hive.steps.repos import AppliedSeeded, ProposedSeeded
+from hive.steps.gone import Erased
+from hive.steps.home import HomeReady
+from hive.steps.repos import AppliedSeeded, ProposedPlaced, ProposedSeeded
 from hive.steps.step import Differs
 from tests.pretend import ALICE, MAIN, Pretend
 
@@ -21,6 +26,51 @@ def test_a_proposed_repo_is_seeded_in_one_commit_with_its_remote(pretend: Preten
     assert pretend.git(repo, "ls-tree", "--name-only", "main").split() == ["agent.nix", "flake.nix"]
     assert pretend.git(repo, "remote", "get-url", "applied") == REMOTE
     assert pretend.is_clean(repo)
+
+
+def test_a_proposed_repo_goes_where_the_manager_is_shown_it_and_back(pretend: Pretend) -> None:
+    pretend.spawn()
+    home, rev = pretend.host.layout.home(ALICE), pretend.propose(agent_nix="{ }\n")
+    pretend.changes = {"layout": replace(pretend.host.layout, shows_homes=False)}
+    step, apart = ProposedPlaced(ALICE), pretend.state / "configs" / "alice" / "config"
+    assert not pretend.holds(ProposedSeeded(ALICE))
+
+    pretend.run(step)
+    assert pretend.holds(ProposedSeeded(ALICE))
+    assert pretend.git(apart, "rev-parse", "HEAD") == rev
+    assert sorted(path.name for path in home.iterdir()) == ["claude", "state"]
+    pretend.run(HomeReady(ALICE))
+    assert stat.S_IMODE(pretend.state.joinpath("configs").stat().st_mode) == 0o700
+
+    pretend.changes = {}
+    pretend.run(ProposedSeeded(ALICE))
+    assert pretend.git(home / "config", "rev-parse", "HEAD") == rev
+    assert not apart.exists()
+
+
+def test_two_proposed_repos_of_one_agent_are_left_to_an_operator(pretend: Pretend) -> None:
+    step = pretend.after(ProposedSeeded)
+    pretend.changes = {"layout": replace(pretend.host.layout, shows_homes=False)}
+    other = pretend.state / "configs" / "alice" / "config"
+    other.mkdir(parents=True)
+    (other / "notes").write_text("mine")
+    with pytest.raises(Refused) as caught:
+        pretend.run(step)
+    assert caught.value.code == "in-the-way"
+    assert (other / "notes").read_text() == "mine"
+    assert (pretend.proposed() / ".git").is_dir()
+
+
+def test_a_purge_takes_the_repo_wherever_it_lies(pretend: Pretend) -> None:
+    pretend.spawn()
+    pretend.changes = {"layout": replace(pretend.host.layout, shows_homes=False)}
+    pretend.run(ProposedPlaced(ALICE))
+    apart = pretend.state / "configs" / "alice"
+    assert apart.exists()
+    pretend.changes = {}
+    pretend.run(Erased(ALICE))
+    assert not apart.exists()
+    assert not pretend.host.layout.home(ALICE).exists()
 
 
 def test_a_proposed_repo_that_is_there_costs_one_program(pretend: Pretend) -> None:

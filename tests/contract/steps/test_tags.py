@@ -42,6 +42,24 @@ def test_a_proposal_is_pinned_on_its_commit_and_main_stays(pretend: Pretend, rev
     assert pretend.cost(step) == 0
 
 
+def test_one_fetch_plants_every_tag_that_is_asked_for(pretend: Pretend, rev: Rev) -> None:
+    before = pretend.refs(pretend.applied())
+    pretend.started.clear()
+    pretend.run(ProposalPinned(ALICE, JOB, rev, ("proposal", "building")))
+    assert sum(" fetch " in line for line in pretend.started) == 1
+    planted = {PROPOSAL: rev, "refs/tags/building/7": rev}
+    assert pretend.refs(pretend.applied()) == before | planted
+
+
+def test_the_lock_of_what_was_pinned_is_known_without_another_program(pretend: Pretend) -> None:
+    pretend.spawn()
+    rev, world = pretend.propose(flake_lock="{ }"), pretend.world()
+    pinned(rev).apply(world)
+    pretend.started.clear()
+    assert world.git.file(pretend.applied(), rev, "flake.lock") == "{ }"
+    assert pretend.started == []
+
+
 def test_pinning_twice_is_pinning_once(pretend: Pretend, rev: Rev) -> None:
     step = pinned(rev)
     pretend.run(step)

@@ -99,12 +99,24 @@ static int write_file(const char *path)
     return 0;
 }
 
+/* Likewise: `init move FROM TO`. */
+static int move(const char *from, const char *to)
+{
+    if (rename(from, to)) {
+        perror(from);
+        return 1;
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     char here[PATH_MAX], system[PATH_MAX], line[256];
 
     if (argc == 3 && !strcmp(argv[1], "write"))
         return write_file(argv[2]);
+    if (argc == 4 && !strcmp(argv[1], "move"))
+        return move(argv[2], argv[3]);
     setvbuf(stdout, NULL, _IOLBF, 0);
     signal(SIGRTMIN + 3, leave);
     signal(SIGCHLD, SIG_IGN);

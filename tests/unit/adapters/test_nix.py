@@ -24,14 +24,18 @@ BUILDING = (
     f"{FLAKES} build --out-link {LINK} --json --no-update-lock-file '{WANTED}'"
     " --option eval-cache false --log-format internal-json -v"
 )
-LOCKING = f"{FLAKES} flake lock path:/"
+LOCKING = (
+    f"{FLAKES} flake lock path:/ --store /apart"
+    " --option substitute false --option use-registries false"
+)
+APART = Path("/apart")
 VERSION = f"{FLAKES} --version"
 SYSTEM = "/nix/store/y9fhppdxymdjf800f1djlbvs8m3l6502-nixos-system-alice-23.05"
 METADATA = f"{FLAKES} flake metadata --refresh --json path:/base"
 Act = Callable[[Nix], object]
 TRIES: dict[str, tuple[str, Act]] = {
     "build-failed": (BUILDING, lambda nix: nix.build(META, ALICE, REV, link=LINK, cwd=HERE)),
-    "lock-failed": (LOCKING, lambda nix: nix.lock(HERE)),
+    "lock-failed": (LOCKING, lambda nix: nix.lock(HERE, APART)),
     "base-unreadable": (METADATA, lambda nix: nix.pin("path:/base")),
 }
 
@@ -55,7 +59,7 @@ def test_a_build_keeps_its_closure_and_changes_no_lock() -> None:
 
 def test_a_lock_is_filled_in_its_own_folder() -> None:
     shell = FakeShell().on(LOCKING)
-    Nix(shell).lock(HERE)
+    Nix(shell).lock(HERE, APART)
     assert (shell.asked[0].cwd, shell.asked[0].within) == (HERE, LOCK)
 
 
@@ -101,7 +105,7 @@ def test_options_and_environment_go_with_every_command() -> None:
     shell = FakeShell().on(f"{LOCKING} --option sandbox false --option cores '1 2'")
     shell.on("nix-env -p /p --set /s --option sandbox false --option cores '1 2'")
     nix = Nix(shell, {"sandbox": "false", "cores": "1 2"}, {"NIX_STORE_DIR": "/s"})
-    nix.lock(HERE)
+    nix.lock(HERE, APART)
     nix.set_profile(Path("/p"), Path("/s"))
     assert [asked.env for asked in shell.asked] == [{"NIX_STORE_DIR": "/s"}] * 2
 

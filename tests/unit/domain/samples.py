@@ -28,7 +28,7 @@ _LAYOUT = Layout(
 )
 
 
-def a_layout(**overrides: Path) -> Layout:
+def a_layout(**overrides: Any) -> Layout:  # noqa: ANN401 - any field
     return replace(_LAYOUT, **overrides)
 
 
@@ -51,7 +51,8 @@ def a_meta(*agents: AgentName) -> Meta:
 
 def a_node(**locked: object) -> dict[str, Any]:
     """A node of a lock file, as nix writes it."""
-    return {"locked": {"narHash": _HASH, "lastModified": 1, "type": "git", **locked}, "inputs": {}}
+    git = {"narHash": _HASH, "lastModified": 1, "type": "git", "url": "https://example.org/repo"}
+    return {"locked": {**git, **locked}, "inputs": {}}
 
 
 def a_lock(change: Callable[[dict[str, Any]], object] = lambda nodes: None) -> dict[str, Any]:

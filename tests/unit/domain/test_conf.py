@@ -52,6 +52,14 @@ def test_the_manager_sees_all_agents_and_may_write_only_what_they_proposed() -> 
     ]
 
 
+def test_a_manager_that_sees_the_repos_alone_is_given_a_folder_that_has_nothing_else() -> None:
+    layout = a_layout(shows_homes=False)
+    flags = owned(MANAGER, layout, privileged=False)["EXTRA_NSPAWN_FLAGS"].split()
+    assert flags[3] == "--bind=/var/lib/hyperhive/configs:/agents:idmap"
+    assert layout.proposed(ALICE) == Path("/var/lib/hyperhive/configs/alice/config")
+    assert owned(ALICE, layout, privileged=False) == owned(ALICE, a_layout(), privileged=False)
+
+
 @pytest.mark.parametrize("letter", [*" \t\n:\"'\\$*?[;`\r\v\0", "\u2028", "\x85", "\xa0"])
 def test_a_folder_that_nspawn_would_read_otherwise_is_refused(letter: str) -> None:
     for layout in (

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hive.domain.inputs import refuse_host_inputs
+from hive.domain.inputs import refuse_host_inputs, refuse_own_host_inputs
 from hive.errors import Refused
 from tests.unit.domain.samples import ALICE, BOB, a_base, a_lock, a_node
 
@@ -18,6 +18,8 @@ ON_HOST: dict[str, dict[str, Any]] = {
     "the host's root": {"type": "path", "path": "/"},
     "a path that climbs out": {"type": "path", "path": "../../secret"},
     "a path that climbs out later": {"type": "path", "path": "./a/../../.."},
+    "a folder within its own flake, where a link may be": {"type": "path", "path": "./sub/etc"},
+    "a path that is none": {"type": "path", "path": None},
     "a repo of this host": {"type": "git", "url": "file:///var/lib/hyperhive/applied/bob"},
     "a repo of this host by its scheme": {"type": "git", "url": "git+file:///srv/repo"},
     "a repo of this host by its path": {"type": "git", "url": "/srv/repo"},
@@ -28,6 +30,29 @@ ON_HOST: dict[str, dict[str, Any]] = {
     "an archive of this host": {"type": "tarball", "url": "file:///root/x.tar.gz"},
     "a file of this host": {"type": "file", "url": "file:///etc/shadow"},
     "a mercurial repo of this host": {"type": "hg", "url": "file:///srv/repo"},
+    "a mercurial repo by its path": {"type": "hg", "url": "/srv/repo"},
+    "what a registry of this host says": {"type": "indirect", "id": "nixpkgs"},
+    "a kind that is new": {"type": "vault", "url": "https://example.org/x"},
+    "no kind": {"type": None},
+    "a repo without a URL": {"type": "git", "url": None},
+    "a URL that is no text": {"type": "git", "url": ["file:///srv/repo"]},
+    "a program of git's": {"type": "git", "url": "ext::sh -c touch% /x"},
+    "a program of git's behind a scheme": {"type": "git", "url": "ext::https://example.org"},
+    "an option of ssh's": {"type": "git", "url": "ssh://-oProxyCommand=touch/x"},
+    "an option of ssh's, as git writes it": {"type": "git", "url": "-oProxyCommand=x@y:z"},
+    "a helper of git's": {"type": "git", "url": "a@b::file:///srv/repo"},
+    "a host without a name": {"type": "tarball", "url": "https:///etc/passwd"},
+    "a forge with a URL of this host": {"type": "github", "url": "file:///srv/repo"},
+    "whatever a repo calls its submodules": {
+        "type": "git",
+        "url": "https://example.org/repo",
+        "submodules": True,
+    },
+    "a folder outside of a repo": {
+        "type": "git",
+        "url": "https://example.org/repo",
+        "dir": "../../etc",
+    },
 }
 ELSEWHERE: dict[str, dict[str, Any]] = {
     "a repo": {"type": "git", "url": "https://example.org/repo"},
@@ -35,10 +60,27 @@ ELSEWHERE: dict[str, dict[str, Any]] = {
     "a repo by ssh, as git writes it": {"type": "git", "url": "git@example.org:repo.git"},
     "one of GitHub's": {"type": "github", "owner": "nixos", "repo": "nixpkgs"},
     "an archive": {"type": "tarball", "url": "https://example.org/x.tar.gz"},
-    "a folder within its own flake": {"type": "path", "path": "./sub"},
-    "another folder within it": {"type": "path", "path": "sub/flake"},
-    "a folder with dots in its name": {"type": "path", "path": "a..b/..."},
+    "a repo by http": {"type": "git", "url": "http://example.org:8080/repo"},
+    "a repo by git's own way": {"type": "git", "url": "git://example.org/repo"},
+    "a repo without submodules": {
+        "type": "git",
+        "url": "https://example.org/repo",
+        "submodules": False,
+        "dir": "a..b/...",
+    },
+    "one of GitLab's": {"type": "gitlab", "owner": "a", "repo": "b", "host": "git.example.org"},
+    "one of sourcehut's": {"type": "sourcehut", "owner": "~a", "repo": "b"},
+    "a repo of mercurial's": {"type": "hg", "url": "https://example.org/repo"},
+    "a file": {"type": "file", "url": "https://example.org/x"},
 }
+
+
+def own_lock(label: str, **locked: object) -> str:
+    """The lock of an agent's own flake, in which this node is another."""
+    nodes = json.loads(with_input(label, **locked))["nodes"]
+    kept = {name: nodes[name] for name in ("tool", "deep")}
+    root = {"inputs": {"tool": "tool"}}
+    return json.dumps({"nodes": {**kept, "root": root}, "root": "root", "version": 7})
 
 
 def with_input(label: str, **locked: object) -> str:
@@ -54,7 +96,38 @@ def test_an_input_that_names_this_host_is_refused_however_deep(
     with pytest.raises(Refused, match=f"'{label}' of alice") as caught:
         refuse_host_inputs(ALICE, with_input(label, **locked))
     assert caught.value.code == "host-input"
-    assert str(locked.get("url", locked.get("path"))).strip() in caught.value.message
+
+
+@pytest.mark.parametrize("locked", ON_HOST.values(), ids=ON_HOST)
+def test_it_is_refused_in_its_own_lock_before_nix_reads_that(locked: dict[str, Any]) -> None:
+    with pytest.raises(Refused, match="'deep' of alice") as caught:
+        refuse_own_host_inputs(ALICE, own_lock("deep", **locked))
+    assert caught.value.code == "host-input"
+
+
+@pytest.mark.parametrize("locked", ELSEWHERE.values(), ids=ELSEWHERE)
+def test_an_own_lock_may_name_what_is_elsewhere(locked: dict[str, Any]) -> None:
+    refuse_own_host_inputs(ALICE, own_lock("tool", **locked))
+
+
+@pytest.mark.parametrize(
+    "own", ["", "{", "[]", "{}", "null", '{"nodes": 1, "root": "root"}', '{"nodes": {"a": 1}}',
+            '{"nodes": {"tool": {}, "tool": {}}, "root": "root"}', "[" * 100_000]
+)  # fmt: skip
+def test_an_own_lock_that_can_be_read_in_two_ways_or_in_none_is_refused(own: str) -> None:
+    with pytest.raises(Refused) as caught:
+        refuse_own_host_inputs(ALICE, own)
+    assert caught.value.code == "stale-lock"
+
+
+def test_an_own_lock_without_an_answer_for_an_input_is_refused() -> None:
+    with pytest.raises(Refused, match="not locked"):
+        refuse_own_host_inputs(ALICE, '{"nodes": {"tool": {}, "root": {}}, "root": "root"}')
+
+
+def test_the_agents_own_repo_has_no_submodules() -> None:
+    with pytest.raises(Refused, match="submodules"):
+        refuse_host_inputs(ALICE, with_input("agent-alice", submodules=True))
 
 
 @pytest.mark.parametrize("locked", ELSEWHERE.values(), ids=ELSEWHERE)

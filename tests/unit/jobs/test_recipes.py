@@ -123,7 +123,18 @@ def test_a_rollback_is_an_apply_of_what_applied_has_already() -> None:
     plan = proposing("rollback").plan()
     assert plan[0] == Tagged(ALICE, PROPOSAL, JOB, REV)
     assert plan[1:] == proposing("apply").plan()[1:]
-    assert proposing("apply").plan()[0] == ProposalPinned(ALICE, JOB, REV)
+
+
+def test_one_fetch_plants_the_tags_that_come_before_the_gate() -> None:
+    def planted(recipe: Recipe) -> tuple[str, ...]:
+        first = recipe.plan()[0]
+        assert isinstance(first, ProposalPinned)
+        return first.tags
+
+    waits = of("apply", ask={"rev": REV})
+    assert planted(waits) == (PROPOSAL, BUILDING)
+    assert planted(proposing("apply")) == (PROPOSAL, BUILDING, APPROVED)
+    assert planted(proposing("apply", builds_first=False)) == (PROPOSAL, APPROVED)
 
 
 @pytest.mark.parametrize("builds_first", [True, False])
@@ -133,7 +144,7 @@ def test_a_rollback_builds_first_as_an_apply_does(builds_first: bool) -> None:
 
 
 def test_a_rebuild_puts_all_back_on_what_applied_main_names() -> None:
-    assert names(of("rebuild")) == ["HomeReady", *BUILD, *SWITCH]
+    assert names(of("rebuild")) == ["ProposedPlaced", "HomeReady", *BUILD, *SWITCH]
 
 
 def test_a_start_is_of_what_is_deployed() -> None:
