@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from hive.domain.event import NewEvent
-from hive.domain.message import OPERATOR, Message, NewMessage
+from hive.domain.message import LEASE, OPERATOR, Message, NewMessage
 from hive.domain.names import AgentName, NodeName
 from hive.errors import NotFound, Refused
 from hive.store import agents, events
@@ -133,20 +133,22 @@ def take(
 ) -> list[Message]:
     """The next messages, this reader's until then, oldest first.
 
-    Those come first that another reader took and did not acknowledge while its lease lasted. No
-    two readers have a message at once.
+    Those come first that another reader took and did not acknowledge while its lease lasted, or
+    under one that only a clock that was ahead can have given. No two readers have a message at
+    once.
     """
-    bound = {**_bound(node, recipient), "b_now": now, "b_until": leased_until, "b_reader": reader}
-    found = session.execute(_TAKE_LAPSED, {**bound, "b_most": limit}).all()
-    if len(found) < limit:
-        found = [*found, *session.execute(_TAKE_NEW, {**bound, "b_most": limit - len(found)})]
+    bound = {**_due_at(node, recipient, now), "b_until": leased_until, "b_reader": reader}
+    found: list[Row[Any]] = []
+    for takes in _TAKES:
+        if len(found) < limit:
+            found += session.execute(takes, {**bound, "b_most": limit - len(found)})
     return sorted(map(_message, found), key=lambda message: message.seq)
 
 
 def is_due(session: Session, node: NodeName | None, recipient: str, *, now: datetime) -> bool:
     """Whether there is something to take; it costs next to nothing, and holds up nobody."""
-    bound = {**_bound(node, recipient), "b_now": now, "b_most": 1}
-    return any(session.execute(look, bound).first() for look in (_LAPSED, _NEW))
+    bound = {**_due_at(node, recipient, now), "b_most": 1}
+    return any(session.execute(look, bound).first() for look in _DUE)
 
 
 def ack(
@@ -227,6 +229,13 @@ def prune(session: Session, *, before: datetime, kept: int, limit: int) -> int:
     return gone
 
 
+def forget(session: Session, node: NodeName, recipient: AgentName) -> None:
+    """There is no inbox of this agent, and no message to it; what others were told of it stays."""
+    session.execute(delete(MESSAGES).where(C.node == node, C.recipient == recipient))
+    of = INBOXES.c
+    session.execute(delete(INBOXES).where(of.node == node, of.recipient == recipient))
+
+
 def _tell_left(session: Session) -> None:
     for now, new in sorted(session.messages, key=lambda left: _inbox(left[1])):
         if new.node is None or agents.is_there(session, new.node, AgentName(new.recipient)):
@@ -239,6 +248,11 @@ def _inbox(new: NewMessage) -> Inbox:
 
 def _bound(node: NodeName | None, recipient: str) -> dict[str, Any]:
     return {"b_node": node or "", "b_recipient": recipient}
+
+
+def _due_at(node: NodeName | None, recipient: str, now: datetime) -> dict[str, Any]:
+    """Twice a lease ahead: hosts whose clocks differ a little take nothing from each other."""
+    return {**_bound(node, recipient), "b_now": now, "b_ahead": now + 2 * LEASE}
 
 
 def _told_before(session: Session, new: NewMessage) -> Message | None:
@@ -376,8 +390,9 @@ def _take(due: Select[Any]) -> Update:
 
 
 NOW: Final = bindparam("b_now", type_=C.leased_until.type)
+AHEAD: Final = bindparam("b_ahead", type_=C.leased_until.type)
 _ADD: Final = insert(MESSAGES).returning(C.seq)
-_NEW: Final = _due(C.leased_until.is_(None))
-_LAPSED: Final = _due(C.leased_until <= NOW)
-_TAKE_NEW: Final = _take(_NEW)
-_TAKE_LAPSED: Final = _take(_LAPSED)
+_DUE: Final = tuple(
+    map(_due, (C.leased_until <= NOW, C.leased_until > AHEAD, C.leased_until.is_(None)))
+)
+_TAKES: Final = tuple(map(_take, _DUE))

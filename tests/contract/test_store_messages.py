@@ -10,12 +10,16 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import bindparam, event, insert, text
 
+from hive.domain import message
 from hive.domain.agent import Desired
 from hive.domain.event import Event
 from hive.domain.job import DENY, FAIL, FINISH, MOVES, Trouble
 from hive.domain.message import OPERATOR, Message, NewMessage
 from hive.domain.names import MANAGER, AgentName, NodeName
 from hive.errors import NotFound, Refused
+from hive.jobs.recipe import Aftermath
+from hive.queue import ending
+from hive.queue.ending import Finished
 from hive.queue.prune import KEPT, Prune
 from hive.store import agents, events, messages, moves
 from hive.store.session import Database, Session
@@ -266,6 +270,47 @@ def test_what_a_reader_took_and_did_not_acknowledge_comes_back(database: Databas
     assert again.delivered_at == NOW, "that is when it was delivered first"
 
 
+@pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(days=365)])
+def test_what_was_taken_by_a_clock_that_was_ahead_comes_back(
+    database: Database, ahead: timedelta
+) -> None:
+    sent(database, "one", "two")
+    assert bodies(taken(database, "r1", now=NOW + ahead, limit=1)) == ["one"]
+    with database.read() as session:
+        assert messages.is_due(session, NODE, ALICE, now=NOW)
+    assert bodies(taken(database, "r2", now=NOW)) == ["one", "two"]
+    assert taken(database, "r3", now=NOW + timedelta(seconds=1)) == [], "it is the other one's now"
+
+
+@pytest.mark.parametrize("back", [timedelta(seconds=2), message.LEASE])
+def test_a_clock_that_differs_a_little_takes_nothing_from_a_reader(
+    database: Database, back: timedelta
+) -> None:
+    sent(database, "one")
+    with database.write() as session:
+        until = NOW + message.LEASE
+        found = messages.take(
+            session, NODE, ALICE, reader="r1", now=NOW, leased_until=until, limit=1
+        )
+    assert bodies(found) == ["one"]
+    assert taken(database, "r2", now=NOW - back) == []
+
+
+def test_the_inbox_of_who_is_forgotten_goes_and_no_other(database: Database) -> None:
+    sent(database, "one", "two")
+    sent(database, "hers", to=BOB)
+    sent(database, "there", node=FAR)
+    sent(database, "mine", to=OPERATOR, node=None)
+    acked(database, 1)
+    with database.write() as session:
+        messages.forget(session, NODE, ALICE)
+    assert waiting(database) == []
+    with database.read() as session:
+        assert messages.listed(session, NODE, ALICE, limit=10) == []
+    left = [(BOB, NODE), (ALICE, FAR), (OPERATOR, None)]
+    assert [bodies(waiting(database, *of)) for of in left] == [["hers"], ["there"], ["mine"]]
+
+
 def test_what_lapsed_comes_before_what_is_new(database: Database) -> None:
     sent(database, "one", "two", "three")
     taken(database, limit=2)
@@ -462,7 +507,7 @@ def test_among_a_hundred_thousand_each_act_takes_few_statements(database: Databa
         assert acked(database, *(message.seq for message in found)) == 10
         assert len(taken(database, limit=10)) == 10
     asked = [sql for sql, _ in seen if re.match("(SELECT|INSERT|UPDATE|WITH|DELETE)", sql)]
-    assert len(asked) == 2 + 2 + 2 + 2
+    assert len(asked) == 2 + 3 + 2 + 3
     with database.read() as session:
         assert messages.count(session, NODE, ALICE) == MANY - 8
         assert len(messages.waiting(session, NODE, ALICE, limit=20)) == 20
@@ -484,7 +529,7 @@ def test_every_look_at_an_inbox_goes_by_an_index_and_sorts_nothing(database: Dat
     assert len(asked) > 8
     found = plans(database, asked)
     takes = [plan for plan, (sql, _) in zip(found, asked, strict=True) if "deliveries +" in sql]
-    assert len(takes) == 2
+    assert len(takes) == 3
     assert all("USING" in plan and "ix_messages_due" in plan for plan in takes), takes
     for plan, (sql, _) in zip(found, asked, strict=True):
         assert "SCAN messages" not in plan, (sql, plan)
@@ -517,6 +562,22 @@ def test_the_end_of_a_job_is_told_with_it_and_not_without_it(database: Database)
     }  # fmt: skip
 
 
+def test_the_inbox_of_who_is_purged_goes_and_what_others_are_told_of_it_stays(
+    database: Database,
+) -> None:
+    a_manager(database)
+    with database.write() as session:
+        agents.put(session, an_agent(), now=NOW)
+    sent(database, "one")
+    for forgets in (False, True):
+        with database.write() as session:
+            job = a_running_job(session, kind="purge" if forgets else "destroy")
+            gone = Finished({}, Aftermath(is_last=True, forgets=forgets))
+            ending.write(session, job, gone, failure_limit=1, now=LATER)
+        assert len(waiting(database)) == (0 if forgets else 1)
+    assert [one.topic for one in waiting(database, MANAGER)] == ["destroyed", "destroyed"]
+
+
 def test_only_a_manager_that_is_there_is_told(database: Database) -> None:
     def one_ends() -> None:
         with database.write() as session:
@@ -531,6 +592,35 @@ def test_only_a_manager_that_is_there_is_told(database: Database) -> None:
     a_manager(database, desired=Desired.STOPPED)
     one_ends()
     assert len(waiting(database, MANAGER)) == 1
+
+
+def test_what_the_clock_asks_for_and_fails_again_and_again_is_told_once_until_that_changes(
+    database: Database,
+) -> None:
+    ill, worse = Trouble("git-failed", "no main"), Trouble("git-failed", "no meta")
+    ends = (ill, ill, worse, worse, None, worse, worse)
+    for error in ends:
+        with database.write() as session:
+            job = a_running_job(
+                session,
+                kind="reconcile",
+                agent=None,
+                lock="reconcile:here",
+                requested_by="schedule:sweep",
+            )
+            move = FAIL if error else FINISH
+            moves.make(session, job.id, move, now=NOW, attempt=1, error=error)
+    said = [one.data and one.data.get("note") for one in waiting(database, OPERATOR, None)]
+    assert said == ["no main", "no meta", "no meta"]
+
+
+def test_each_agent_whose_job_fails_is_told_of_however_alike(database: Database) -> None:
+    ill = Trouble("not-ready", "nobody answers")
+    for _ in range(2):
+        with database.write() as session:
+            job = a_running_job(session, kind="start", requested_by="sweep")
+            moves.make(session, job.id, FAIL, now=NOW, attempt=1, error=ill)
+    assert len(waiting(database, OPERATOR, None)) == 2
 
 
 def test_what_waits_is_told_to_the_operator_and_a_denial_to_the_manager(
