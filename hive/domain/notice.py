@@ -35,14 +35,19 @@ _ENDS: Final = {
 _TAGS: Final = {JobState.SUCCEEDED: "deployed", JobState.DENIED: "denied"}
 
 
-def notices(job: Job, move: Move) -> tuple[NewMessage, ...]:
-    """What is told of a job that was just moved: nothing, unless it ended or waits now."""
+def notices(job: Job, move: Move, before: Job | None = None) -> tuple[NewMessage, ...]:
+    """What is told of a job that was just moved: nothing, unless it ended or waits now.
+
+    `before`: the one that did the same for the whole node, and ended last. What the clock asks for
+    every few minutes fails every few minutes: that is told once, until it changes.
+    """
     if move is PARK:
         return (_wanted(job),)
     if move.end not in ENDED:
         return ()
     ended = (_ended(job),) if job.kind in TOPICS else ()
-    return (*ended, _failed(job)) if _is_unwatched_failure(job) else ended
+    is_news = _is_unwatched_failure(job) and not _is_as_before(job, before)
+    return (*ended, _failed(job)) if is_news else ended
 
 
 def _wanted(job: Job) -> NewMessage:
@@ -84,6 +89,10 @@ def _is_unwatched_failure(job: Job) -> bool:
     is_unwatched = job.parent_id is not None or job.requested_by.startswith(_BY_ITSELF)
     is_wanted = not (job.error and job.error.code in _GONE)
     return job.state is JobState.FAILED and is_unwatched and is_wanted
+
+
+def _is_as_before(job: Job, before: Job | None) -> bool:
+    return before is not None and (before.state, before.error) == (job.state, job.error)
 
 
 def _to_operator(job: Job, topic: str, body: str, more: Mapping[str, Any]) -> NewMessage:
