@@ -29,7 +29,7 @@ from hive.service import agents, jobs, lifecycle, sweeps
 from hive.service.lifecycle import Asked
 from hive.steps.look import candidate
 from hive.store import agents as rows
-from hive.store import crashes, events, messages, migrate, workers
+from hive.store import crashes, events, logs, messages, migrate, workers
 from hive.store.tables import JobRow, ScheduleRow
 from tests.pretend import ALICE, BOB, Pretend, a_pretend_host
 
@@ -159,6 +159,20 @@ def test_after_a_reboot_all_that_should_run_does(pretend: Pretend) -> None:
     assert state(pretend, BOB) == "inactive"
     assert layout.drop_in(ALICE.container).exists()
     assert swept(pretend) == []
+
+
+def test_a_start_after_a_reboot_takes_three_programs(pretend: Pretend) -> None:
+    """A look at the unit before it and one behind it: what meta says is known by then."""
+    pretend.world().systemd.stop(ALICE.container)
+    shutil.rmtree(pretend.host.layout.run)
+    shutil.rmtree(pretend.host.layout.drop_in(ALICE.container).parent)
+    swept(pretend)
+    (start,) = jobs.listed(pretend.host, kind="start")
+    with pretend.host.database.read() as session:
+        said = [line.text for line in logs.of(session, start.job.id) if line.stream == "$"]
+    assert [" ".join(line.split()[:2]) for line in said] == [
+        "systemctl show", "systemctl start", "systemctl show",
+    ]  # fmt: skip
 
 
 def test_a_host_that_was_off_for_a_week_is_swept_once_and_starts_a_few_at_a_time(
