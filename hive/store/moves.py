@@ -39,7 +39,7 @@ from hive.domain.job import (
 )
 from hive.domain.notice import notices
 from hive.errors import IllegalMove, Refused
-from hive.store import messages
+from hive.store import telling
 from hive.store.jobs import JOBS, READ, C, find, first_of, selected, told
 from hive.store.session import Session, dialect_of, guarded
 from hive.store.tables import LIVE_ONLY
@@ -212,7 +212,7 @@ def moved(
     if job is not None:
         because = {"error": job.error.code} if job.error and move is not CLAIM else {}
         told(session, job, move.name.replace(" ", "-"), now, **because)
-        messages.leave(session, notices(job, move, _before(session, job)), now=now)
+        telling.leave(session, notices(job, move, _before(session, job)), now=now)
     return job
 
 

@@ -21,7 +21,7 @@ from hive.jobs.recipe import Aftermath
 from hive.queue import ending
 from hive.queue.ending import Finished
 from hive.queue.prune import KEPT, Prune
-from hive.store import agents, events, messages, moves
+from hive.store import agents, events, inboxes, messages, moves, telling
 from hive.store.session import Database, Session
 from tests.contract.store_samples import (
     ALICE,
@@ -48,7 +48,7 @@ HELLO = NewMessage(ALICE, OPERATOR, "hello", NODE)
 def sent(database: Database, *bodies: str, to: str = ALICE, node: NodeName | None = NODE) -> None:
     for body in bodies:
         with database.write() as session:
-            messages.send(session, NewMessage(to, OPERATOR, body, node), now=NOW)
+            telling.send(session, NewMessage(to, OPERATOR, body, node), now=NOW)
 
 
 def taken(
@@ -73,7 +73,7 @@ def bodies(found: list[Message]) -> list[str]:
 def waiting(database: Database, to: str = ALICE, node: NodeName | None = NODE) -> list[Message]:
     with database.read() as session:
         found = messages.waiting(session, node, to, limit=1000)
-        assert messages.count(session, node, to) == len(found), "the counter is what there is"
+        assert inboxes.count(session, node, to) == len(found), "the counter is what there is"
         return found
 
 
@@ -111,7 +111,7 @@ def filled(
 def test_a_message_reads_back_as_it_was_sent(database: Database) -> None:
     new = NewMessage(ALICE, "bob", 'a "line" \N{HONEYBEE}\n', NODE, "said", {"a": [1, None]}, 7)
     with database.write() as session:
-        made = messages.send(session, new, now=NOW)
+        made = telling.send(session, new, now=NOW)
     assert waiting(database) == [made]
     assert (made.recipient, made.sender, made.body, made.node) == (ALICE, "bob", new.body, NODE)
     assert (made.topic, made.data, made.reply_to) == ("said", {"a": [1, None]}, 7)
@@ -126,7 +126,7 @@ def test_what_no_text_of_a_database_holds_is_sent_all_the_same(database: Databas
     for _ in range(2):
         with database.write() as session:
             new = NewMessage(ALICE, OPERATOR, raw, NODE, once="k")
-            made = messages.send(session, new, now=NOW)
+            made = telling.send(session, new, now=NOW)
     assert bodies(waiting(database)) == [made.body] == ["caf? \ufffd"]
 
 
@@ -150,7 +150,7 @@ def test_beyond_the_cap_the_sender_is_refused_and_nothing_is_dropped(database: D
     def send(body: str) -> None:
         with database.write() as session:
             new = NewMessage(ALICE, OPERATOR, body, NODE)
-            messages.send(session, new, now=NOW, cap=2)
+            telling.send(session, new, now=NOW, cap=2)
 
     send("one")
     send("two")
@@ -170,7 +170,7 @@ def test_many_that_send_at_once_do_not_go_beyond_the_cap(database: Database) -> 
     def send(number: int) -> bool:
         try:
             with database.write() as session:
-                messages.send(session, HELLO, now=NOW, cap=3)
+                telling.send(session, HELLO, now=NOW, cap=3)
         except Refused:
             return False
         return True
@@ -183,7 +183,7 @@ def test_a_key_names_one_message_of_a_recipient_for_ever(database: Database) -> 
     def send(body: str = "hello", to: AgentName = ALICE) -> Message:
         with database.write() as session:
             new = NewMessage(to, OPERATOR, body, NODE, once="k")
-            return messages.send(session, new, now=NOW)
+            return telling.send(session, new, now=NOW)
 
     first = send()
     assert send() == first
@@ -200,7 +200,7 @@ def test_many_that_say_one_thing_at_once_leave_one_message(database: Database) -
     def send(_: int) -> int:
         with database.write() as session:
             new = NewMessage(ALICE, OPERATOR, "hello", NODE, once="k")
-            return messages.send(session, new, now=NOW).seq
+            return telling.send(session, new, now=NOW).seq
 
     assert len(set(at_once(8, send))) == 1
     assert len(waiting(database)) == 1
@@ -213,7 +213,7 @@ def test_what_is_told_under_a_key_is_told_once(database: Database) -> None:
     def tell(once: str | None) -> bool:
         with database.write() as session:
             new = NewMessage(ALICE, "hive", "it crashed", NODE, once=once)
-            return messages.tell(session, new, now=NOW)
+            return telling.tell(session, new, now=NOW)
 
     assert [tell("crash 1"), tell("crash 1"), tell("crash 2"), tell(None), tell(None)] == [
         True, False, True, True, True,
@@ -225,7 +225,7 @@ def test_many_that_tell_one_thing_at_once_tell_it_once(database: Database) -> No
     def tell(_: int) -> bool:
         with database.write() as session:
             new = NewMessage(ALICE, "hive", "it crashed", NODE, once="crash 1")
-            return messages.tell(session, new, now=NOW)
+            return telling.tell(session, new, now=NOW)
 
     assert sum(at_once(8, tell)) == 1
     assert len(waiting(database)) == 1
@@ -237,8 +237,8 @@ def test_a_full_inbox_fails_nothing_of_hives_and_is_an_event(
 ) -> None:
     new = NewMessage(to, "hive", "it crashed", node, "container_crash", {"node": NODE})
     with database.write() as session:
-        assert messages.tell(session, new, now=NOW, cap=1)
-        assert not messages.tell(session, new, now=NOW, cap=1)
+        assert telling.tell(session, new, now=NOW, cap=1)
+        assert not telling.tell(session, new, now=NOW, cap=1)
     assert len(waiting(database, to, node)) == 1
     (full,) = told(database, "inbox.full")
     assert (full.node, full.data) == (NODE, {"recipient": to, "topic": "container_crash"})
@@ -378,7 +378,7 @@ def test_what_was_acknowledged_does_not_come_back_and_twice_is_once(database: Da
     assert taken(database, "r2", EVEN_LATER + LEASE) == []
     with database.read() as session:
         assert messages.find(session, one).acked_at == LATER
-        assert messages.count(session, NODE, ALICE) == 0
+        assert inboxes.count(session, NODE, ALICE) == 0
 
 
 def test_a_late_reader_may_still_acknowledge(database: Database) -> None:
@@ -509,7 +509,7 @@ def test_among_a_hundred_thousand_each_act_takes_few_statements(database: Databa
     asked = [sql for sql, _ in seen if re.match("(SELECT|INSERT|UPDATE|WITH|DELETE)", sql)]
     assert len(asked) == 2 + 3 + 2 + 3
     with database.read() as session:
-        assert messages.count(session, NODE, ALICE) == MANY - 8
+        assert inboxes.count(session, NODE, ALICE) == MANY - 8
         assert len(messages.waiting(session, NODE, ALICE, limit=20)) == 20
 
 
@@ -522,7 +522,7 @@ def test_every_look_at_an_inbox_goes_by_an_index_and_sorts_nothing(database: Dat
             messages.is_due(session, NODE, ALICE, now=NOW)
             messages.waiting(session, NODE, ALICE, limit=9)
             messages.listed(session, NODE, ALICE, limit=9)
-            messages.count(session, NODE, ALICE)
+            inboxes.count(session, NODE, ALICE)
         acked(database, one.seq)
         pruned(database)
     asked = [each for each in seen if re.match("(SELECT|UPDATE|WITH|DELETE)", each[0])]
@@ -646,8 +646,8 @@ def test_what_waits_is_told_to_the_operator_and_a_denial_to_the_manager(
 def test_a_full_inbox_holds_up_no_job(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     a_manager(database)
     with database.write() as session:
-        counted = {"node": NODE, "recipient": MANAGER, "open": messages.CAP}
-        session.execute(insert(messages.INBOXES), counted)
+        counted = {"node": NODE, "recipient": MANAGER, "open": telling.CAP}
+        session.execute(insert(inboxes.INBOXES), counted)
         job = a_running_job(session)
         moves.make(session, job.id, FAIL, now=LATER, attempt=1, error=Trouble("x", "no"))
     (full,) = told(database, "inbox.full")

@@ -21,8 +21,8 @@ from hive.domain.meta import Base
 from hive.domain.names import MANAGER, AgentName
 from hive.domain.roster import DEPLOYS
 from hive.errors import Refused
+from hive.jobs.differences import Difference
 from hive.jobs.recipe import Recipe
-from hive.jobs.survey import Difference
 from hive.queue.report import report
 from hive.queue.schedules import Schedules
 from hive.service import agents, jobs, lifecycle, sweeps

@@ -50,7 +50,7 @@ def test_what_was_approved_over_what_is_deployed_passes(pretend: Pretend) -> Non
     pretend.spawn()
     gate = over(pretend)
     assert pretend.finds(gate) == Holds("ann approved it")
-    assert pretend.cost(gate) == 1
+    assert pretend.cost(gate) <= 1
 
 
 def test_another_deploy_of_the_same_commit_is_none(pretend: Pretend) -> None:

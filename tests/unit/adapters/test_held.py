@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from hive.adapters.git import Git
 from hive.adapters.held import Held
 from hive.domain.names import Rev
-from hive.testing import FakeShell
 from tests.unit.domain.samples import REV
 
 ONE, TWO, THREE = (REV, "one"), (REV, "two"), (Rev("3" * 40), "one")
@@ -39,10 +35,3 @@ def test_learned_twice_it_counts_once() -> None:
         held.learn({ONE: "123"})
     held.learn({TWO: "123"})
     assert len(held.known(ONE, TWO)) == 2
-
-
-def test_what_one_has_read_another_need_not() -> None:
-    held, unable = Held(), FakeShell()
-    held.learn({ONE: "text"})
-    assert Git(unable, held=held).file(Path("/meta"), *ONE) == "text"
-    assert unable.ran == []
