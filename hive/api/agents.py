@@ -58,8 +58,11 @@ def fleet(asking: Asking = of_all(Action.LOOK)) -> JSONResponse:
 
 
 @router.post("/status", status_code=202, responses=answers.says(shapes.OwnWord, 202))
-def tell(body: shapes.Said, asking: Asking = of_itself(Action.TELL_STATUS)) -> JSONResponse:
-    """An agent's own word on what it does: an event, `agent.status`."""
+def tell(body: shapes.OwnStatus, asking: Asking = of_itself(Action.TELL_STATUS)) -> JSONResponse:
+    """An agent's own word on what it does: an event, `agent.status`, or of what it is `about`.
+
+    Then it is a message to the manager, too.
+    """
     assert asking.caller.agent is not None
-    told = own_word.tell(asking.host, asking.caller.agent, body.text)
+    told = own_word.tell(asking.host, asking.caller.agent, body.text, body.about)
     return answers.one(told, 202)

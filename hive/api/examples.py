@@ -56,7 +56,7 @@ SHAPES: Final[Mapping[type[BaseModel], Mapping[str, Any]]] = {
     shapes.Take: {"limit": 10, "wait": 30},
     shapes.NewMessage: {"to": "alice", "text": "the tests are red"},
     shapes.Acked: {"ids": [4, 5]},
-    shapes.Said: {"text": "reading"},
+    shapes.OwnStatus: {"text": "reading"},
     shapes.NewSchedule: {"name": "nightly", "cron": "0 4 * * *", "verb": "sweep"},
     shapes.NewToken: {"role": "viewer", "expires": 86400},
     shapes.Job: JOB,

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from hive.domain.authority import Role
+from hive.domain.notice import OwnNews
 from hive.domain.schedule import CatchUp, Verb
 
 LONGEST_WAIT: Final = 180
@@ -87,6 +88,10 @@ class Acked(Body):
 
 class Said(Body):
     text: Short
+
+
+class OwnStatus(Said):
+    about: OwnNews | None = None
 
 
 class NewSchedule(Body):

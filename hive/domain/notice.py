@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any, Final
 
 from hive.domain.job import ENDED, PARK, Job, JobState, Move
@@ -19,6 +20,16 @@ TOPICS: Final = {
     "purge": "destroyed",
 }
 """What the manager is told of the end of a job, by its kind; of others it is told nothing."""
+
+
+class OwnNews(StrEnum):
+    """What the manager is told of an agent on its own word."""
+
+    NEEDS_LOGIN = "needs_login"  #: somebody must log it in
+    LOGGED_IN = "logged_in"
+    CONFIG_READY = "config_ready"  #: what it is to be is written in its proposed repo
+
+
 WANTED: Final = "approval_wanted"
 FAILED: Final = "job_failed"
 LONGEST: Final = 1000  #: characters of a note
@@ -66,7 +77,8 @@ def _ended(job: Job) -> NewMessage:
         tag = f"{_TAGS.get(job.state, 'failed')}/{job.id}" if job.attempt else None
     else:
         outcome = {"ok": job.state is JobState.SUCCEEDED, "state": job.state.value}
-        outcome["sha"], tag = (job.result or {}).get("rev"), None
+        made = job.result or {}
+        outcome["sha"], tag = made.get("rev"), made.get("tag")
     return NewMessage(
         recipient=MANAGER,
         sender=HIVE,

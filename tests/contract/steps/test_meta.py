@@ -37,9 +37,9 @@ def test_a_candidate_that_is_there_costs_one_program(pretend: Pretend) -> None:
     assert pretend.cost(step) <= 2  # main's text, and the candidate's
 
 
-def test_what_main_pins_costs_one_program(pretend: Pretend) -> None:
+def test_what_main_pins_costs_one_program_at_most(pretend: Pretend) -> None:
     pretend.spawn()
-    assert pretend.cost(pretend.step(CandidatePinned)) == 1
+    assert pretend.cost(pretend.step(CandidatePinned)) <= 1
 
 
 def test_a_candidate_of_an_older_commit_is_made_anew(pretend: Pretend) -> None:
