@@ -8,7 +8,6 @@ from typing import Annotated, Any, ClassVar, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from hive.domain.authority import Role
-from hive.domain.notice import OwnNews
 from hive.domain.schedule import CatchUp, Verb
 
 LONGEST_WAIT: Final = 180
@@ -84,14 +83,6 @@ class NewMessage(Body):
 
 class Acked(Body):
     ids: Annotated[list[Number], Field(min_length=1, max_length=MOST)]
-
-
-class Said(Body):
-    text: Short
-
-
-class OwnStatus(Said):
-    about: OwnNews | None = None
 
 
 class NewSchedule(Body):
