@@ -14,6 +14,7 @@ from hive.api import shapes
 from hive.domain.authority import Role
 from hive.domain.event import FENCED, NewEvent
 from hive.domain.job import JobId
+from hive.domain.names import NodeName
 from hive.domain.token import Token
 from hive.service import jobs as service
 from hive.service.diffs import DiffView
@@ -27,7 +28,7 @@ from hive.service.tokens import TokenView
 from hive.service.views import AgentView, JobView
 from hive.store import agents, events, moves
 from tests.asking import MIND, Served, a_served_host
-from tests.contract.store_samples import NOW, a_running_job
+from tests.contract.store_samples import NOW, a_running_job, an_agent
 from tests.pretend import ALICE, BOB
 
 VIEWS: list[tuple[type[BaseModel], Any]] = [
@@ -157,6 +158,17 @@ def test_what_cannot_be_asked_so_is_said_in_a_line(served: Served, asked: Any, s
 def test_all_agents_of_a_node_are_rebuilt_by_a_job_each(served: Served) -> None:
     many = served.operator.post("/jobs", {"kind": "rebuild"})
     assert {one["agent"] for one in many.items} == {"alice", "bob", "hm1nd"}
+
+
+def test_a_sweep_of_all_nodes_is_one_job_for_each_and_unique_while_it_is_live(
+    served: Served,
+) -> None:
+    with served.host.database.write() as session:
+        agents.put(session, an_agent(node=NodeName("there")), now=NOW)
+    asked = {"kind": "reconcile", "all_nodes": True}
+    first, again = (served.operator.post("/jobs", asked).items for _ in range(2))
+    assert {one["node"] for one in first} == {served.host.node, "there"}
+    assert [one["id"] for one in again] == [one["id"] for one in first]
 
 
 def test_settings_are_changed_and_limits_by_a_job(served: Served) -> None:
