@@ -19,7 +19,7 @@ from benchmarks.rows import Row, show
 from benchmarks.servers import database_of, durable_postgres, kept_folder
 from hive.domain.message import LEASE, OPERATOR, NewMessage
 from hive.domain.names import NodeName
-from hive.store import messages
+from hive.store import messages, telling
 from hive.store.session import Database
 
 NODE: Final = NodeName("bench")
@@ -92,7 +92,7 @@ def _send(database: Database, count: int) -> None:
     new = NewMessage(TO, OPERATOR, LINE, NODE, "rebuilt", {"agent": TO, "ok": False})
     for _ in range(count):
         with database.write() as session:
-            messages.send(session, new, now=datetime.now(UTC), cap=CAP)
+            telling.send(session, new, now=datetime.now(UTC), cap=CAP)
 
 
 def _receive(database: Database, batch: int, count: int = CAP) -> list[int]:

@@ -17,17 +17,19 @@ from hive.adapters.containers import Containers
 from hive.adapters.files import Files, told
 from hive.adapters.git import Git
 from hive.adapters.halt import Halt, HaltingClock
+from hive.adapters.held import Held
 from hive.adapters.http import Http
 from hive.adapters.locks import Locks
+from hive.adapters.looks import Looks
 from hive.adapters.machine import this_process
 from hive.adapters.nix import Nix
 from hive.adapters.shell import LocalShell, Tell
-from hive.adapters.systemd import Systemd
+from hive.adapters.systemd import Systemd, Unit
 from hive.adapters.world import World
 from hive.domain.agent import AgentSettings, Health
 from hive.domain.approval import Policy
 from hive.domain.layout import Layout
-from hive.domain.names import NodeName
+from hive.domain.names import ContainerName, NodeName
 from hive.queue.bell import Bell, Silence
 from hive.queue.clock import DatabaseClock
 from hive.queue.host import Host
@@ -62,7 +64,8 @@ def host(settings: Settings, env: Mapping[str, str], database: Database) -> Host
     clock = SystemClock() if database.path else DatabaseClock(database, SystemClock())
     files, node = Files(), NodeName(settings.node)
     address = settings.agent_address or _address(settings)
-    stage = _Stage(settings)
+    stage, held = _Stage(settings), Held()
+    looks = Looks[ContainerName, Unit]()
 
     def world(tell: Tell, locks: Locks, halt: Halt) -> World:
         stage.set_up()
@@ -71,10 +74,10 @@ def host(settings: Settings, env: Mapping[str, str], database: Database) -> Host
         return World(
             layout=layout,
             files=files,
-            git=Git(shell, settings.git, halt.check),
+            git=Git(shell, settings.git, halt.check, held),
             nix=Nix(shell, settings.nix_options, settings.nix_env),
             containers=Containers(shell, files, layout, settings.nix_env),
-            systemd=Systemd(shell, halting),
+            systemd=Systemd(shell, halting, looks),
             http=Http(),
             shell=shell,
             clock=halting,

@@ -20,6 +20,7 @@ from urllib.parse import quote
 from hive.adapters import loose, refs, streams, weight
 from hive.adapters.files import ANY, Files, told
 from hive.adapters.gitsafe import ENVIRONMENT, ON_A_COPY, broken, said
+from hive.adapters.held import Held
 from hive.adapters.hostile import HostileRepo
 from hive.adapters.shell import QUICK, Ran, Shell
 from hive.adapters.streams import RefMove
@@ -46,7 +47,8 @@ class Git:
     program: str = "git"
     check: Callable[[], None] = nothing
     """Asked while hive itself copies a repo; raises to end that."""
-    _known: dict[tuple[Rev, str], str | None] = field(default_factory=dict)
+    held: Held = field(default_factory=Held)
+    """What commits hold, as all know it that share this."""
     _parents: dict[Rev, Rev | None] = field(default_factory=dict)
     _subjects: dict[tuple[Rev, str], str | None] = field(default_factory=dict)
 
@@ -78,21 +80,20 @@ class Git:
 
     def files(self, repo: Path, rev: Rev, *paths: str) -> tuple[str | None, ...]:
         """What each of the paths holds in `rev`, by one program at most."""
-        unknown = [path for path in paths if (rev, path) not in self._known]
+        known = self.held.known(*((rev, path) for path in paths))
+        unknown = [path for path in paths if (rev, path) not in known]
         with suppress(loose.Unknown):
-            found_loose = {(rev, path): loose.file(repo / ".git", rev, path) for path in unknown}
-            self._known.update(found_loose)
-            unknown = []
+            read = {(rev, path): loose.file(repo / ".git", rev, path) for path in unknown}
+            self.held.learn(read)
+            known, unknown = known | read, []
         if unknown:
             asked = "".join(f"{rev}:{path}\n" for path in unknown)
             raw = self._run(repo, "cat-file", "--batch", stdin=asked.encode()).raw
-            found: dict[tuple[Rev, str], str | None] = {}
             for path in unknown:
-                found[rev, path], raw = streams.blob(raw)
-            seen = found | {(rev, p): self._known[rev, p] for p in paths if p not in unknown}
-            if any(text is not None for text in seen.values()):  # the commit itself is there
-                self._known.update(found)
-        return tuple(self._known.get((rev, path)) for path in paths)
+                known[rev, path], raw = streams.blob(raw)
+            if any(text is not None for text in known.values()):  # the commit itself is there
+                self.held.learn(known)
+        return tuple(known[rev, path] for path in paths)
 
     def parent(self, repo: Path, rev: Rev) -> Rev | None:
         """The first parent of a commit."""
@@ -196,7 +197,7 @@ class Git:
         made = self.ref(repo, ref)
         if made is None:
             raise Transient(f"git made no commit on {ref} of {repo}", code="git-failed")
-        self._known.update({(made, path): text for path, text in files.items()})
+        self.held.learn({(made, path): text for path, text in files.items()})
         self._parents[made] = parent
         return made
 
@@ -222,7 +223,7 @@ class Git:
             for rev in {spec.partition(":")[0] for spec in refspecs}:
                 with suppress(loose.Unknown):
                     found = {path: loose.file(scratch / ".git", rev, path) for path in reads}
-                    self._known.update({(Rev(rev), path): text for path, text in found.items()})
+                    self.held.learn({(Rev(rev), path): text for path, text in found.items()})
 
     def resolve(self, source: HostileRepo, prefix: str, *, scratch: Path) -> Rev:
         """The one commit whose id begins with these 7 to 40 hex digits; names mean nothing."""

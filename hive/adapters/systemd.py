@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from hive.adapters.clock import Clock, SystemClock
+from hive.adapters.looks import Looks
 from hive.adapters.shell import Shell
 from hive.domain.agent import AgentSettings
 from hive.domain.limits import Limits
@@ -127,6 +128,8 @@ class Systemd:
 
     shell: Shell
     clock: Clock = field(default_factory=SystemClock)
+    looks: Looks[ContainerName, Unit] = field(default_factory=Looks)
+    """Those of all jobs that share them."""
     _seen: dict[ContainerName, tuple[float, Unit]] = field(default_factory=dict)
 
     def units(self, containers: Sequence[ContainerName]) -> dict[ContainerName, Unit]:
@@ -143,10 +146,14 @@ class Systemd:
         return unit if self.clock.monotonic() - at < FRESH else self.look(container)
 
     def look(self, container: ContainerName) -> Unit:
-        """As it is now, whatever was seen before."""
-        unit = self.units([container])[container]
+        """As it is now, whatever was seen before; one program may have looked for many jobs."""
+        unit = self.looks.ask(container, lambda asked: self.units(sorted(asked)), self._go_on)
         self._seen[container] = self.clock.monotonic(), unit
         return unit
+
+    def _go_on(self) -> None:
+        """A halt is heard of in a sleep."""
+        self.clock.sleep(timedelta(0))
 
     def service(self, name: str) -> Unit:
         """A unit that is no container, as it is now."""

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 
 from hive.api import answers, shapes
 from hive.api.identity import Asking, of_agent, of_all, of_itself
+from hive.api.said import OwnStatus
 from hive.domain.authority import Action
 from hive.domain.names import AgentName
 from hive.service import agents, jobs, kept, lifecycle, own_word, status
@@ -58,8 +59,11 @@ def fleet(asking: Asking = of_all(Action.LOOK)) -> JSONResponse:
 
 
 @router.post("/status", status_code=202, responses=answers.says(shapes.OwnWord, 202))
-def tell(body: shapes.Said, asking: Asking = of_itself(Action.TELL_STATUS)) -> JSONResponse:
-    """An agent's own word on what it does: an event, `agent.status`."""
+def tell(body: OwnStatus, asking: Asking = of_itself(Action.TELL_STATUS)) -> JSONResponse:
+    """An agent's own word on what it does: an event, `agent.status`, or of what it is `about`.
+
+    Then it is a message to the manager, too.
+    """
     assert asking.caller.agent is not None
-    told = own_word.tell(asking.host, asking.caller.agent, body.text)
+    told = own_word.tell(asking.host, asking.caller.agent, body.text, body.about)
     return answers.one(told, 202)

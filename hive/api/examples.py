@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from hive.api import shapes
 from hive.api.problems import MEDIA, as_json, status_of
+from hive.api.said import OwnStatus
 from hive.errors import Fault, HiveError, IllegalMove, NotFound, Refused, Transient
 
 AT: Final = "2026-03-01T09:30:00.000Z"
@@ -56,7 +57,7 @@ SHAPES: Final[Mapping[type[BaseModel], Mapping[str, Any]]] = {
     shapes.Take: {"limit": 10, "wait": 30},
     shapes.NewMessage: {"to": "alice", "text": "the tests are red"},
     shapes.Acked: {"ids": [4, 5]},
-    shapes.Said: {"text": "reading"},
+    OwnStatus: {"text": "reading"},
     shapes.NewSchedule: {"name": "nightly", "cron": "0 4 * * *", "verb": "sweep"},
     shapes.NewToken: {"role": "viewer", "expires": 86400},
     shapes.Job: JOB,

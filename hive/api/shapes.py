@@ -85,10 +85,6 @@ class Acked(Body):
     ids: Annotated[list[Number], Field(min_length=1, max_length=MOST)]
 
 
-class Said(Body):
-    text: Short
-
-
 class NewSchedule(Body):
     name: Short
     cron: Short

@@ -77,9 +77,13 @@ class Client:
     def status(self) -> Status:
         return of(Status, self._get("/v1/status"))
 
-    def tell_status(self, text: str) -> OwnWord:
-        """What an agent says of itself, over its own socket."""
-        return of(OwnWord, self._post("/v1/status", {"text": text}))
+    def tell_status(self, text: str, about: str | None = None) -> OwnWord:
+        """What an agent says of itself, over its own socket.
+
+        `about`: the manager is told, too: `needs_login`, `logged_in` or `config_ready`.
+        """
+        more = {} if about is None else {"about": about}
+        return of(OwnWord, self._post("/v1/status", {"text": text, **more}))
 
     # Agents
 

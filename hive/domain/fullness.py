@@ -8,6 +8,8 @@ from typing import Final
 WARNING: Final = 85
 CRITICAL: Final = 95
 """Percent, as `df` counts it."""
+ROOM: Final = 3
+"""So much below a mark there is room again: a disk that flutters around it is told of once."""
 
 
 class Fullness(StrEnum):
@@ -16,7 +18,9 @@ class Fullness(StrEnum):
     CRITICAL = "critical"  #: and nothing new is built
 
     @classmethod
-    def of(cls, percent: int) -> Fullness:
-        if percent >= CRITICAL:
+    def of(cls, percent: int, before: Fullness | None = None) -> Fullness:
+        """What it was `before` it is still, unless it fills up or there is room again."""
+        if percent >= CRITICAL - (ROOM - 1 if before is cls.CRITICAL else 0):
             return cls.CRITICAL
-        return cls.WARNING if percent >= WARNING else cls.OK
+        is_above = percent >= WARNING - (ROOM - 1 if before in (cls.WARNING, cls.CRITICAL) else 0)
+        return cls.WARNING if is_above else cls.OK

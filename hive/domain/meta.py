@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Final, Self
 
 from hive.domain.agent import Variables
@@ -180,8 +181,12 @@ _VARIABLE: Final = re.compile(
 )
 
 
+@lru_cache(maxsize=8)
 def parse(text: str) -> Meta:
-    """Read back what `render` wrote; anything else is refused, for hive must not guess here."""
+    """Read back what `render` wrote; anything else is refused, for hive must not guess here.
+
+    Remembered: each step of a job looks at it, and of many agents it is long.
+    """
     inputs: dict[str, str] = {}
     origins: dict[str, str] = {}
     agents: dict[str, tuple[str, list[tuple[str, str]]]] = {}

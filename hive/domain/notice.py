@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any, Final
 
 from hive.domain.job import ENDED, PARK, Job, JobState, Move
@@ -19,6 +20,16 @@ TOPICS: Final = {
     "purge": "destroyed",
 }
 """What the manager is told of the end of a job, by its kind; of others it is told nothing."""
+
+
+class OwnNews(StrEnum):
+    """What the manager is told of an agent on its own word."""
+
+    NEEDS_LOGIN = "needs_login"  #: somebody must log it in
+    LOGGED_IN = "logged_in"
+    CONFIG_READY = "config_ready"  #: what it is to be is written in its proposed repo
+
+
 WANTED: Final = "approval_wanted"
 FAILED: Final = "job_failed"
 LONGEST: Final = 1000  #: characters of a note
@@ -35,14 +46,19 @@ _ENDS: Final = {
 _TAGS: Final = {JobState.SUCCEEDED: "deployed", JobState.DENIED: "denied"}
 
 
-def notices(job: Job, move: Move) -> tuple[NewMessage, ...]:
-    """What is told of a job that was just moved: nothing, unless it ended or waits now."""
+def notices(job: Job, move: Move, before: Job | None = None) -> tuple[NewMessage, ...]:
+    """What is told of a job that was just moved: nothing, unless it ended or waits now.
+
+    `before`: the one that did the same for the whole node, and ended last. What the clock asks for
+    every few minutes fails every few minutes: that is told once, until it changes.
+    """
     if move is PARK:
         return (_wanted(job),)
     if move.end not in ENDED:
         return ()
     ended = (_ended(job),) if job.kind in TOPICS else ()
-    return (*ended, _failed(job)) if _is_unwatched_failure(job) else ended
+    is_news = _is_unwatched_failure(job) and not _is_as_before(job, before)
+    return (*ended, _failed(job)) if is_news else ended
 
 
 def _wanted(job: Job) -> NewMessage:
@@ -61,7 +77,8 @@ def _ended(job: Job) -> NewMessage:
         tag = f"{_TAGS.get(job.state, 'failed')}/{job.id}" if job.attempt else None
     else:
         outcome = {"ok": job.state is JobState.SUCCEEDED, "state": job.state.value}
-        outcome["sha"], tag = (job.result or {}).get("rev"), None
+        made = job.result or {}
+        outcome["sha"], tag = made.get("rev"), made.get("tag")
     return NewMessage(
         recipient=MANAGER,
         sender=HIVE,
@@ -84,6 +101,10 @@ def _is_unwatched_failure(job: Job) -> bool:
     is_unwatched = job.parent_id is not None or job.requested_by.startswith(_BY_ITSELF)
     is_wanted = not (job.error and job.error.code in _GONE)
     return job.state is JobState.FAILED and is_unwatched and is_wanted
+
+
+def _is_as_before(job: Job, before: Job | None) -> bool:
+    return before is not None and (before.state, before.error) == (job.state, job.error)
 
 
 def _to_operator(job: Job, topic: str, body: str, more: Mapping[str, Any]) -> NewMessage:

@@ -24,7 +24,7 @@ ON_TIME: Final = timedelta(minutes=1)
 """A fire that is seen to within this was not missed."""
 FIELDS: Final = 5
 _MARGIN: Final = timedelta(hours=3)
-"""More than any zone turns its clocks back."""
+"""More than any zone turns its clocks back. A clock that is put back further was wrong before."""
 _FIRST_LOOK: Final = timedelta(hours=1)
 
 
@@ -71,6 +71,11 @@ class Cron:
             raise _bad(cron.line, "it never fires")
         return cron
 
+    @property
+    def goes_by_what_passes(self) -> bool:
+        """It has stars in minute or hour, as every five minutes: no moment of it is special."""
+        return any("*" in part for part in self.line.split()[:2])
+
     def next(self, after: datetime) -> datetime | None:
         """The first fire behind this moment."""
         return _next(self, after)
@@ -109,7 +114,7 @@ class Schedule:
     catch_up: CatchUp
     enabled: bool
     since: datetime
-    """Every fire up to here was seen to. It is ahead of a clock that was put back."""
+    """Every fire up to here was seen to."""
 
     @property
     def next_fire(self) -> datetime | None:
@@ -118,6 +123,15 @@ class Schedule:
     def is_due(self, now: datetime) -> bool:
         fire = self.next_fire
         return fire is not None and fire <= now
+
+    def is_ahead(self, now: datetime) -> bool:
+        """A clock that was put back comes to fires that were seen to, and they are due again.
+
+        As with cron: to a line of stars at once; to one of fixed hours only where the clock was
+        corrected by more than it is ever turned back.
+        """
+        most = ON_TIME if self.cron.goes_by_what_passes else _MARGIN
+        return self.enabled and self.since - now > most
 
     def is_alike(self, other: Schedule) -> bool:
         """The same is asked for at the same times."""

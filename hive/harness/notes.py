@@ -14,6 +14,10 @@ from hive.client.answers import Message
 from hive.errors import Transient
 
 NAME: Final = "inbox.jsonl"
+OLDER: Final = "inbox.older.jsonl"
+"""What the file was before this one; what was there before that has gone."""
+MOST: Final = 16_000_000
+"""Bytes of each of the two."""
 KEPT: Final = ("id", "from", "text", "topic", "data", "reply_to", "sent_at")
 Mark = tuple[int, str]
 """Which message: its number and when it was sent, as a new database gives numbers again."""
@@ -21,10 +25,13 @@ Mark = tuple[int, str]
 
 @dataclass(slots=True)
 class Notes:
-    """Lines are only ever added. Half a line, of who was killed in it, stays, and is not read."""
+    """Lines are only ever added. Half a line, of who was killed in it, stays, and is not read.
+
+    A file that is full is put aside in one rename, in the place of the one before it.
+    """
 
     path: Path
-    _file: int
+    _file: _File
     _known: set[Mark] = field(default_factory=set)
     _is_torn: bool = False
 
@@ -34,8 +41,9 @@ class Notes:
         """What stands in it is on the disk, and known. Raises as `note` does."""
         path = folder / NAME
         with _told(path), closing(_File(path)) as file:
-            notes = cls(path, file.number)
-            notes._read()
+            notes = cls(path, file)
+            notes._read(folder / OLDER)
+            notes._read(path)
             os.fsync(file.number)
             _sync(folder)
             yield notes
@@ -54,14 +62,28 @@ class Notes:
             return False
         line = json.dumps({key: message[key] for key in KEPT}) + "\n"
         with _told(self.path):
-            _write(self._file, ("\n" if self._is_torn else "") + line)
-            os.fsync(self._file)
+            if self._file.size + len(line) >= MOST:
+                self._turn_over()
+            _write(self._file.number, ("\n" if self._is_torn else "") + line)
+            os.fsync(self._file.number)
         self._is_torn = False
         self._known.add(mark)
         return True
 
-    def _read(self) -> None:
-        with self.path.open("rb") as lines:
+    def _turn_over(self) -> None:
+        """An empty file; only what stands in the full one is known besides."""
+        self.path.rename(self.path.with_name(OLDER))
+        self._file.open()
+        _sync(self.path.parent)
+        self._known.clear()
+        self._read(self.path.with_name(OLDER))
+        self._is_torn = False
+
+    def _read(self, path: Path) -> None:
+        self._is_torn = False
+        if not path.exists():
+            return
+        with path.open("rb") as lines:
             for line in lines:
                 self._is_torn = not line.endswith(b"\n")
                 if (mark := _mark(line)) is not None:
@@ -72,11 +94,25 @@ class _File:
     """Private to its owner, and never written over."""
 
     def __init__(self, path: Path) -> None:
-        how = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        self.number = os.open(path, how, mode=0o600)
+        self._path = path
+        self.number = self._opened()
+
+    @property
+    def size(self) -> int:
+        return os.fstat(self.number).st_size
+
+    def open(self) -> None:
+        """What is at its path now, in the place of what it was."""
+        opened = self._opened()
+        self.close()
+        self.number = opened
 
     def close(self) -> None:
         os.close(self.number)
+
+    def _opened(self) -> int:
+        how = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        return os.open(self._path, how, mode=0o600)
 
 
 def _mark(line: bytes) -> Mark | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hive.adapters.git import MAIN
 from hive.adapters.world import World
 from hive.domain.agent import Agent, Desired
 from hive.domain.job import JobId
@@ -9,7 +10,7 @@ from hive.domain.ports import port_of
 from hive.domain.target import AppliedMain, Pinned
 from hive.steps.container import Defined, Limited, ProfileSet
 from hive.steps.deploy import Deployed, Reverted
-from hive.steps.look import rev_of, system_of
+from hive.steps.look import deployed_tag, rev_of, system_of
 from hive.steps.running import Ready, Restarts, Running
 from hive.steps.step import Step
 
@@ -39,9 +40,12 @@ def reverted(agent: Agent, restarts: Restarts = Restarts.AUTO) -> tuple[Step, ..
 
 
 def result_of(world: World, agent: Agent, target: AppliedMain | Pinned) -> dict[str, object]:
+    main = world.git.ref(world.layout.meta, MAIN)
+    tag = deployed_tag(world, agent.name, main) if main else None
     return {
         "agent": agent.name,
         "rev": rev_of(world, target),
+        "tag": tag.removeprefix("refs/tags/") if tag else None,
         "system": str(system_of(world, target)),
         "url": f"http://{world.address}:{port_of(agent.name)}/",
     }

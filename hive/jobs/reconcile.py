@@ -10,9 +10,10 @@ from hive.adapters.world import World
 from hive.domain.agent import Agent, AgentSettings, Desired
 from hive.domain.ports import port_of
 from hive.domain.roster import SWEEP, Roster
+from hive.jobs.differences import Difference
 from hive.jobs.recipe import Aftermath, Child, Recipe
 from hive.jobs.spawn import Spawn
-from hive.jobs.survey import Difference, Survey, survey
+from hive.jobs.survey import Survey, survey
 from hive.steps.step import Step
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from hive.adapters.machine import Disk, disk
-from hive.domain.fullness import CRITICAL, Fullness
+from hive.domain.fullness import CRITICAL, ROOM, Fullness
 from hive.domain.report import Reader, Report
 from hive.domain.tally import Tally
 from hive.queue.host import Host
@@ -29,9 +29,9 @@ class Disks:
     def run_once(self, now: datetime) -> Tally:
         path = max(self.host.disks, key=lambda one: self.look(one).percent)
         found = self.look(path)
-        fullness = Fullness.of(found.percent)
         with self.host.database.read() as session:
             before = workers.disk_of(session, self.host.node)
+        fullness = Fullness.of(found.percent, before)
         if fullness is before:
             return Tally()
         is_news = before is not None or fullness is not Fullness.OK
@@ -53,7 +53,8 @@ def _told(fullness: Fullness, path: Path, found: Disk, now: datetime) -> Report:
     what = {
         Fullness.OK: "",
         Fullness.WARNING: f"; at {CRITICAL} % nothing new is built",
-        Fullness.CRITICAL: "; nothing new is built until there is room: `nix-collect-garbage`",
+        Fullness.CRITICAL: f"; nothing new is built until it is {CRITICAL - ROOM} %:"
+        " `nix-collect-garbage`",
     }
     return Report(
         "node.disk",

@@ -27,7 +27,7 @@ from hive.errors import HiveError, IllegalMove, Refused
 from hive.jobs.catalog import lock_of, priority_of, unique_key
 from hive.jobs.recipe import Aftermath, Child
 from hive.queue.report import report
-from hive.store import agents, jobs, moves, verdicts
+from hive.store import agents, jobs, messages, moves, verdicts
 from hive.store.session import Session
 
 HOMELESS: Final = Trouble("homeless", "agent state dir missing")
@@ -187,6 +187,7 @@ def _forget(session: Session, job: Job, agent: AgentName | None) -> None:
     """But not while another job of it is live, which would miss its row."""
     if agent is not None and not jobs.live_of(session, job.node, agent):
         agents.forget(session, job.node, agent)
+        messages.forget(session, job.node, agent)
 
 
 def _take_in(session: Session, agent: Agent, now: datetime) -> None:

@@ -1,6 +1,7 @@
 """Take away what nobody looks at any more. Job rows are the audit trail, and stay.
 
-But for sweeps and prunes that found nothing to do: there is one every few minutes.
+But for sweeps, prunes and tidies that found nothing to do, and calls of notifiers: there is one
+every few minutes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from hive.store.session import Database
 
 KEPT: Final = timedelta(days=30)
 IDLE_KEPT: Final = timedelta(days=7)
-"""Of a sweep or a prune that changed nothing."""
+"""Of a sweep, a prune, a tidy or a call that changed nothing."""
 LAST: Final = 20
 """So many jobs of an agent keep all, however old."""
 BATCH: Final = 500

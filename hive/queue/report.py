@@ -9,7 +9,7 @@ from hive.domain.event import NewEvent
 from hive.domain.message import HIVE, OPERATOR, NewMessage
 from hive.domain.names import MANAGER, AgentName, NodeName
 from hive.domain.report import Reader, Report
-from hive.store import agents, events, messages
+from hive.store import agents, events, inboxes, telling
 from hive.store.session import Session
 
 
@@ -19,10 +19,10 @@ def report(session: Session, node: NodeName, said: Report, *, now: datetime) -> 
     Where there is no manager, the operator is told what would be the manager's.
     """
     found = list(_messages(session, node, said))
-    if all(messages.is_told(session, new) for new in found):
+    if all(telling.is_told(session, new) for new in found):
         return False
-    messages.hold(session, (("", OPERATOR), (node, MANAGER)))
-    told = [messages.tell(session, new, now=now) for new in found]
+    inboxes.hold(session, (("", OPERATOR), (node, MANAGER)))
+    told = [telling.tell(session, new, now=now) for new in found]
     if not any(told):
         return False
     data = {**said.data, "said": said.body.partition("\n")[0]}

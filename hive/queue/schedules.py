@@ -40,6 +40,9 @@ class Schedules:
     def _seen_to(self, schedule: Schedule, now: datetime) -> int:
         """How many fires were made. Trouble with one schedule keeps nobody from the next."""
         try:
+            if schedule.is_ahead(now):
+                self._put_back(schedule, now)
+                return 0
             if not schedule.is_due(now):
                 return 0
             above_tags_at_first(self.host)
@@ -50,6 +53,19 @@ class Schedules:
             return 0
         ring(self.host, made)
         return fired
+
+    def _put_back(self, read: Schedule, now: datetime) -> None:
+        """From here on it goes by the clock as it is; said, as fires come that were made before."""
+        with self.host.database.write() as session:
+            schedule = schedules.find(session, read.name, hold=True)
+            if schedule is None or not schedule.is_ahead(now):
+                return
+            schedules.put_back(session, schedule.name, now)
+            said = {"schedule": schedule.name, "seen_to": schedule.since.isoformat()}
+            said["from"] = now.isoformat()
+            node = self.host.node
+            events.tell(session, NewEvent(now, "schedule.put-back", node, data=said))
+        log.warning("schedule.put-back name=%s seen-to=%s", read.name, read.since.isoformat())
 
 
 def jobs_of(session: Session, host: Host, schedule: Schedule, *, by: str) -> Iterator[NewJob]:

@@ -13,7 +13,7 @@ from hive.domain.names import AgentName, NodeName
 from hive.errors import NotFound, Refused
 from hive.queue.host import Host
 from hive.service import lifecycle
-from hive.store import agents, messages
+from hive.store import agents, inboxes, messages, telling
 from hive.store.session import Session
 
 LONGEST: Final = 64 * 1024  #: bytes of a message
@@ -60,7 +60,7 @@ def send(
     with host.database.write() as session:
         if reply_to is not None:
             messages.find(session, reply_to)
-        return messages.send(session, new, now=host.clock.now(), cap=host.inbox_cap)
+        return telling.send(session, new, now=host.clock.now(), cap=host.inbox_cap)
 
 
 def take(host: Host, inbox: Inbox, *, limit: int) -> list[Message]:
@@ -104,7 +104,7 @@ def is_due(session: Session, inbox: Inbox, now: datetime) -> bool:
 def count(host: Host, inbox: Inbox) -> int:
     """How many nobody has acknowledged."""
     with host.database.read() as session:
-        return messages.count(session, inbox.node, inbox.recipient)
+        return inboxes.count(session, inbox.node, inbox.recipient)
 
 
 def message_as_json(message: Message) -> dict[str, Any]:

@@ -103,10 +103,14 @@ class Limited:
     settings: AgentSettings
 
     def check(self, world: World) -> Finding:
-        unit = world.systemd.unit(self.agent.container)
-        if because := limits_differ(world, self.agent, self.settings, unit):
+        container = self.agent.container
+        if because := no_drop_in(world, self.agent, self.settings):
+            return Differs(because)  # as after a reboot: systemd need not be asked
+        if because := limits_differ(
+            world, self.agent, self.settings, world.systemd.unit(container)
+        ):
             return Differs(because)
-        return Holds(f"{self.agent.container} is limited")
+        return Holds(f"{container} is limited")
 
     def apply(self, world: World) -> None:
         """Of a unit that is not loaded systemd reads the drop-in by itself: nothing is reloaded."""
@@ -121,10 +125,17 @@ def limits_differ(
 ) -> str | None:
     """Why the agent is not limited as it is set; None where it is."""
     container, wanted = agent.container, Limits.of(settings)
-    if world.files.read(world.layout.drop_in(container)) != wanted.drop_in():
-        return f"{container} has no such limits in a drop-in"
+    if because := no_drop_in(world, agent, settings):
+        return because
     if unit.needs_reload or (unit.is_loaded and unit.limits(settings) != wanted):
         return f"systemd has not read the limits of {container}"
+    return None
+
+
+def no_drop_in(world: World, agent: AgentName, settings: AgentSettings) -> str | None:
+    """Why systemd cannot know the limits; None where they stand in its drop-in."""
+    if world.files.read(world.layout.drop_in(agent.container)) != Limits.of(settings).drop_in():
+        return f"{agent.container} has no such limits in a drop-in"
     return None
 
 

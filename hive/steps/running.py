@@ -33,6 +33,7 @@ class Restarts(StrEnum):
 
 SETTLE = timedelta(minutes=11)
 ANSWER = timedelta(minutes=2)
+AT_FIRST = timedelta(milliseconds=5)
 OFTEN = timedelta(milliseconds=50)
 
 
@@ -170,7 +171,7 @@ class Ready:
         def holds() -> bool:
             return isinstance(self.check(world), Holds)
 
-        if not wait_until(world.clock, holds, within=ANSWER, every=OFTEN):
+        if not wait_until(world.clock, holds, within=ANSWER, every=OFTEN, at_first=AT_FIRST):
             raise Transient(
                 f"{self.check(world).because}, after {ANSWER}",
                 code="not-ready",

@@ -13,7 +13,9 @@ from hive.adapters.world import World
 from hive.errors import Transient
 
 PATIENCE: Final = timedelta(hours=4)
+AT_FIRST: Final = timedelta(milliseconds=5)
 OFTEN: Final = timedelta(milliseconds=100)
+"""A start may wait for a moment only; a build waits for minutes."""
 
 
 @contextmanager
@@ -30,7 +32,7 @@ def slot(world: World, what: str, count: int) -> Iterator[None]:
                 return lock
         return None
 
-    lock = wait_until(world.clock, taken, within=PATIENCE, every=OFTEN)
+    lock = wait_until(world.clock, taken, within=PATIENCE, every=OFTEN, at_first=AT_FIRST)
     if lock is None:
         raise Transient(
             f"{count} are at it already, since {PATIENCE}",

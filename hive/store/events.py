@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import fields
 from datetime import datetime
@@ -78,6 +79,14 @@ def behind(
 def last(session: Session) -> int:
     """The newest number; 0 where nothing has happened."""
     return session.scalar(select(func.max(C.seq))) or 0
+
+
+def newest_of(
+    session: Session, node: NodeName, agent: AgentName, kinds: Collection[str]
+) -> Event | None:
+    """The newest of these kinds that is about this agent."""
+    of_it = select(*READ).where(C.node == node, C.agent == agent, C.kind.in_(kinds))
+    return next(iter(_events(session, of_it.order_by(C.seq.desc()).limit(1))), None)
 
 
 def last_of_agents(session: Session) -> list[Event]:

@@ -39,8 +39,8 @@ from hive.domain.job import (
 )
 from hive.domain.notice import notices
 from hive.errors import IllegalMove, Refused
-from hive.store import messages
-from hive.store.jobs import JOBS, READ, C, find, sole, told
+from hive.store import telling
+from hive.store.jobs import JOBS, READ, C, find, first_of, selected, sole, told
 from hive.store.prepared import Asked, Found, Prepared
 from hive.store.session import Session, dialect_of, guarded
 from hive.store.tables import LIVE_ONLY
@@ -224,8 +224,17 @@ def moved(session: Session, found: Found, move: Move, now: datetime) -> Job | No
     if job is not None:
         because = {"error": job.error.code} if job.error and move is not CLAIM else {}
         told(session, job, move.name.replace(" ", "-"), now, **because)
-        messages.leave(session, notices(job, move), now=now)
+        telling.leave(session, notices(job, move, _before(session, job)), now=now)
     return job
+
+
+def _before(session: Session, job: Job) -> Job | None:
+    """Of a job for a whole node that failed: the one of its kind that ended before it."""
+    if job.agent is not None or job.state is not JobState.FAILED:
+        return None
+    alike = (C.kind == job.kind, C.node == job.node, C.agent.is_(None), C.id < job.id)
+    ended = selected(*alike, C.state.in_(sorted(ENDED)))
+    return first_of(session, ended.order_by(C.id.desc()).limit(1))
 
 
 def _bound(values: Mapping[str, Any]) -> dict[str, Any]:

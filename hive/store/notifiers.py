@@ -100,8 +100,9 @@ def due(session: Session, notifier: Notifier) -> int:
 
 
 def told_by(session: Session, kind: str, jobs: set[int]) -> set[int]:
-    """Those of these jobs that are of this kind."""
-    return set(session.scalars(select(JOBS.c.id).where(JOBS.c.id.in_(jobs), JOBS.c.kind == kind)))
+    """Those of these jobs that are of this kind, or have changed nothing and are forgotten."""
+    others = select(JOBS.c.id).where(JOBS.c.id.in_(jobs), JOBS.c.kind != kind)
+    return jobs.difference(session.scalars(others))
 
 
 def _notifier(row: Row[Any]) -> Notifier:

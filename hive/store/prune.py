@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final, cast
 
-from sqlalchemy import Select, Table, case, delete, select, text, update
+from sqlalchemy import ColumnElement, Select, Table, and_, case, delete, or_, select, text, update
 
-from hive.domain.job import JobId, JobState
+from hive.domain.job import JobId, JobState, StepState
 from hive.store.jobs import JOBS, C
 from hive.store.session import Session
 from hive.store.tables import PRUNABLE_ONLY, LogCutRow, LogLineRow, StepRow
@@ -15,8 +15,13 @@ from hive.store.tables import PRUNABLE_ONLY, LogCutRow, LogLineRow, StepRow
 BELONGINGS: Final = tuple(cast(Table, row.__table__) for row in (LogLineRow, LogCutRow, StepRow))
 
 
-IDLE_KINDS: Final = ("prune", "reconcile")
-"""What the clock asks for, and mostly finds nothing to do."""
+COUNTING: Final = ("prune", "reconcile")
+"""What the clock asks for, and mostly finds nothing to do: `changed` in its result says so."""
+CALLS: Final = "notify"
+"""It calls somebody, and changes nothing of hive's."""
+TIDIES: Final = "tidy"
+"""It has changed something where a step of it was applied."""
+IDLE_KINDS: Final = (*COUNTING, CALLS, TIDIES)
 
 
 def strip_jobs(session: Session, *, before: datetime, last: int, limit: int) -> int:
@@ -33,7 +38,7 @@ def strip_jobs(session: Session, *, before: datetime, last: int, limit: int) -> 
 
 
 def forget_idle(session: Session, *, before: datetime, limit: int) -> int:
-    """Sweeps and prunes that ended before this moment and changed nothing go; how many there were.
+    """Of these kinds those that ended well before this moment, and changed nothing, go; how many.
 
     What another job names stays, and so does what has an idempotency key: that is for ever. At
     most `limit` at a time, the oldest first.
@@ -44,18 +49,28 @@ def forget_idle(session: Session, *, before: datetime, limit: int) -> int:
 
 
 def _idle(before: datetime) -> Select[Any]:
-    """A result of another kind may say something else by `changed`, so none is looked at."""
-    of_kind = C.kind.in_(IDLE_KINDS)
     other = JOBS.alias("other")
     names = (other.c.parent_id, other.c.superseded_by)
     unnamed = (~select(other.c.id).where(by == C.id).correlate(JOBS).exists() for by in names)
     return (
         select(C.id)
-        .where(of_kind, C.state == JobState.SUCCEEDED, C.finished_at < before)
-        .where(case((of_kind, C.result["changed"].as_integer())) == 0)
+        .where(C.kind.in_(IDLE_KINDS), C.state == JobState.SUCCEEDED, C.finished_at < before)
+        .where(_changed_nothing())
         .where(C.idempotency_key.is_(None), *unnamed)
         .order_by(C.finished_at)
         .with_for_update(skip_locked=True)
+    )
+
+
+def _changed_nothing() -> ColumnElement[bool]:
+    """A result of another kind may say something else by `changed`, so none is looked at."""
+    steps = cast(Table, StepRow.__table__).c
+    applied = select(steps.job_id).where(steps.job_id == C.id, steps.state == StepState.APPLIED)
+    was_tidy = and_(C.pruned.is_(False), ~applied.correlate(JOBS).exists())  # pruned: nobody knows
+    return or_(
+        case((C.kind.in_(COUNTING), C.result["changed"].as_integer())) == 0,
+        C.kind == CALLS,
+        and_(C.kind == TIDIES, was_tidy),
     )
 
 

@@ -66,8 +66,14 @@ def fire(session: Session, name: ScheduleName, fire_at: datetime, *, now: dateti
 
 
 def seen_to(session: Session, name: ScheduleName, upto: datetime) -> None:
-    """Every fire up to here was seen to. This only ever goes forward."""
+    """Every fire up to here was seen to. This only ever goes forward; `put_back` alone does not."""
     session.execute(update(SCHEDULES).where(C.name == name, C.since < upto).values(since=upto))
+
+
+def put_back(session: Session, name: ScheduleName, now: datetime) -> None:
+    """Of what was seen to, what is still to come by the clock of now will be due again."""
+    session.execute(delete(FIRES).where(F.schedule == name, F.fire_at > now))
+    session.execute(update(SCHEDULES).where(C.name == name).values(since=now))
 
 
 def last_fires(session: Session) -> dict[ScheduleName, datetime]:

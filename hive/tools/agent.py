@@ -34,12 +34,14 @@ class AgentTools:
         """Tell who you are to hive: your name, your role, and what you may do follows from it."""
         return dict(self.hive.whoami())
 
-    def set_status(self, text: str) -> Told:
+    def set_status(self, text: str, about: str | None = None) -> Told:
         """Say in one short line what you are doing now. The operator sees it; it replaces the last.
 
-        Call it when you begin something else, are done, or cannot go on.
+        Call it when you begin something else, are done, or cannot go on. Where it is one
+        of these, say what it is `about`: `needs_login`, `logged_in` or `config_ready`. The manager
+        is told that in a message.
         """
-        return dict(self.hive.tell_status(text))
+        return dict(self.hive.tell_status(text, about))
 
     def send(self, to: str, text: str, reply_to: int | None = None) -> Told:
         """Leave a message in somebody's inbox, where it stays until it is acknowledged.

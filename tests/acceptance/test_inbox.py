@@ -210,6 +210,9 @@ def test_jobs_tell_the_manager_and_the_operator(tmp_path: Path) -> None:
             "spawned", "spawned", "approval_resolved", "approval_resolved", "rebuilt", "stopped",
             "destroyed",
         ]  # fmt: skip
+        assert [found[at]["data"]["tag"] for at in (0, 1, 4)] == [
+            "deployed/1", "deployed/2", "deployed/3",
+        ]  # fmt: skip
         agreed, denied = found[2]["data"], found[3]["data"]
         assert (agreed["sha"], agreed["state"], agreed["tag"]) == (rev, "succeeded", "deployed/3")
         assert (denied["state"], denied["note"], denied["tag"]) == (

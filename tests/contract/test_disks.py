@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from hive.adapters.machine import Disk
-from hive.domain.fullness import CRITICAL, WARNING, Fullness
+from hive.domain.fullness import CRITICAL, ROOM, WARNING, Fullness
 from hive.domain.job import BUILDING, Job, JobState
 from hive.domain.message import OPERATOR
 from hive.domain.names import NodeName
@@ -74,6 +74,15 @@ def test_it_is_told_once_a_change(bench: Bench) -> None:
     assert told(bench) == ["warning", "critical", "warning", "ok"]
 
 
+@pytest.mark.parametrize("mark", [WARNING, CRITICAL])
+def test_a_disk_that_flutters_around_a_mark_is_told_of_once(bench: Bench, mark: int) -> None:
+    for percent in (mark, mark - 1, mark, mark - ROOM + 1, mark + 1, mark - 1, mark):
+        looked(bench, percent)
+    assert told(bench) == [Fullness.of(mark).value]
+    looked(bench, mark - ROOM)
+    assert told(bench)[1:] == [Fullness.of(mark - ROOM).value]
+
+
 def test_that_there_is_room_is_no_news_at_first(bench: Bench) -> None:
     assert looked(bench, 50) == 0
     assert told(bench) == []
@@ -90,7 +99,7 @@ def test_a_build_waits_until_there_is_room_and_says_why(bench: Bench, kind: str)
     looked(bench, CRITICAL)
     assert not goes(bench, job)
     assert "nearly full" in (hindrance(bench, job) or "")
-    looked(bench, CRITICAL - 1)
+    looked(bench, CRITICAL - ROOM)
     assert goes(bench, job)
     assert hindrance(bench, job) is None
 

@@ -59,7 +59,7 @@ def test_what_a_commit_holds_is_read_once(repo: Path) -> None:
     rev = main_of(repo)
     git = Git(GIT.shell)
     assert git.file(repo, rev, "flake.nix") == FILES["flake.nix"]
-    assert Git(FakeShell(), _known=git._known).file(repo, rev, "flake.nix") == FILES["flake.nix"]
+    assert Git(FakeShell(), held=git.held).file(repo, rev, "flake.nix") == FILES["flake.nix"]
 
 
 def test_a_commit_knows_its_first_parent(repo: Path) -> None:

@@ -24,7 +24,7 @@ from hive.queue.host import Host
 from hive.queue.notify import BATCH, QUEUED, Notify
 from hive.queue.recipes import Recipes
 from hive.service import notify as service
-from hive.store import events, jobs, moves, notifiers
+from hive.store import events, jobs, moves, notifiers, prune
 from hive.store.session import Database
 from tests.contract.queue_samples import Bench, a_bench
 from tests.contract.store_samples import LATER, NODE, NOW, a_job, at_once, claimed
@@ -127,6 +127,21 @@ def test_what_happens_to_calls_calls_nobody(host: Host) -> None:
     assert turn(host) == 0
     with host.database.read() as session:
         assert place(host) == events.last(session)
+
+
+def test_what_happened_to_calls_that_are_forgotten_calls_nobody_either(host: Host) -> None:
+    """Who catches up after a week."""
+    service.add(host, a_notifier(kinds=("*",)))
+    with host.database.write() as session:
+        a_job(session)
+    assert turn(host) == 1
+    with host.database.write() as session:
+        call = claimed(session, "notify:here/ops")
+        assert call is not None
+    with host.database.write() as session:
+        moves.make(session, call.id, FINISH, now=LATER, attempt=call.attempt)
+        assert prune.forget_idle(session, before=LATER + timedelta(days=7), limit=9) == 1
+    assert turn(host) == 0
 
 
 def test_a_storm_waits_its_turn_and_loses_nothing(host: Host) -> None:

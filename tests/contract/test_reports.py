@@ -9,7 +9,7 @@ from hive.domain.message import OPERATOR, NewMessage
 from hive.domain.names import MANAGER, AgentName
 from hive.domain.report import Reader, Report
 from hive.queue.report import report
-from hive.store import agents, messages
+from hive.store import agents, inboxes, telling
 from hive.store.session import Database
 from tests.contract.queue_samples import until
 from tests.contract.store_samples import NODE, NOW, ON_POSTGRES, an_agent
@@ -28,7 +28,7 @@ def test_who_reports_and_who_ends_a_job_do_not_wait_in_a_circle(database: Databa
     def ends() -> None:
         with database.write() as session:
             both = (NewMessage(OPERATOR, "hive", "one"), NewMessage(MANAGER, "hive", "two", NODE))
-            messages.leave(session, both, now=NOW)
+            telling.leave(session, both, now=NOW)
 
     with ThreadPoolExecutor() as pool:
         with database.write() as session:
@@ -38,5 +38,5 @@ def test_who_reports_and_who_ends_a_job_do_not_wait_in_a_circle(database: Databa
             report(session, NODE, said("second", *Reader), now=NOW)
         ending.result()
     with database.read() as session:
-        assert messages.count(session, NODE, MANAGER) == 3
-        assert messages.count(session, None, OPERATOR) == 2
+        assert inboxes.count(session, NODE, MANAGER) == 3
+        assert inboxes.count(session, None, OPERATOR) == 2

@@ -24,6 +24,8 @@ from tests.contract.store_samples import at_once
 NAME = ScheduleName("often")
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
 THERE = NodeName("there")
 
@@ -82,6 +84,13 @@ def missed(bench: Bench) -> list[dict[str, object]]:
     with bench.database.read() as session:
         told = events.behind(session, kind="schedule.missed")
     return [dict(event.data) for event in told]
+
+
+def put_back(bench: Bench) -> list[object]:
+    """From when on it went, each time that it went by a clock that was put back."""
+    with bench.database.read() as session:
+        told = events.behind(session, kind="schedule.put-back")
+    return [event.data["from"] for event in told]
 
 
 # A fire
@@ -267,20 +276,21 @@ def test_or_for_all_which_is_no_storm(bench: Bench) -> None:
 
 
 def test_a_clock_that_was_put_back_is_told_of_in_the_list(bench: Bench) -> None:
+    """Of a line of fixed hours, where the clock shows an hour again."""
     host = replace(bench.host, clock=FakeClock(NOON))
-    scheduled(bench)
+    scheduled(bench, "30 12 * * *")
     (view,) = listed(host)
-    assert (view.next_fire, view.last_fire, view.note) == (NOON + 5 * MINUTE, None, None)
-    ahead = NOON + 3 * WEEK
-    fired(bench, ahead)
+    assert (view.next_fire, view.last_fire, view.note) == (NOON + 30 * MINUTE, None, None)
+    made = NOON + 30 * MINUTE
+    fired(bench, made)
     (view,) = listed(host)
-    assert (view.next_fire, view.last_fire) == (ahead + 5 * MINUTE, ahead)
+    assert (view.next_fire, view.last_fire) == (made + DAY, made)
     assert "ahead of the clock" in (view.note or "")
     set_enabled(host, NAME, False)
     assert listed(host)[0].next_fire is None
     set_enabled(host, NAME, True)
     (view,) = listed(host)
-    assert (view.next_fire, view.last_fire, view.note) == (NOON + 5 * MINUTE, ahead, None)
+    assert (view.next_fire, view.last_fire, view.note) == (made, made, None)
 
 
 def test_a_zone_that_this_host_does_not_know_is_told_of_in_the_list(bench: Bench) -> None:
@@ -290,17 +300,46 @@ def test_a_zone_that_this_host_does_not_know_is_told_of_in_the_list(bench: Bench
 
 
 @pytest.mark.parametrize("catch_up", CatchUp)
-def test_a_clock_that_went_weeks_ahead_and_back_fires_nothing_twice(
-    bench: Bench, catch_up: CatchUp
+@pytest.mark.parametrize("ahead", [HOUR, 3 * WEEK, 52 * WEEK])
+def test_a_clock_that_was_ahead_and_is_put_back_is_gone_by_at_once(
+    stored: Bench, catch_up: CatchUp, ahead: timedelta
 ) -> None:
+    """Also for the time that it shows again."""
+    bench = stored
     scheduled(bench, catch_up=catch_up)
-    ahead = NOON + 3 * WEEK
-    assert fired(bench, ahead) > 0
+    for after in range(5, 65, 5):
+        fired(bench, NOON + ahead + after * MINUTE)
     ended(bench)
-    count = len(made(bench))
-    assert fired(bench, NOON + 10 * MINUTE) == 0
-    assert len(made(bench)) == count
-    assert row(bench).next_fire == ahead + 5 * MINUTE, "and says when it goes on"
+    assert fired(bench, NOON + 2 * MINUTE) == 0, "what is behind this moment is not made up for"
+    assert row(bench).next_fire == NOON + 5 * MINUTE
+    assert [fired(bench, NOON + after * MINUTE) for after in (5, 10, 15)] == [1, 1, 1]
+    assert fired(bench, NOON + 15 * MINUTE) == 0
+    assert put_back(bench) == [(NOON + 2 * MINUTE).isoformat()]
+
+
+def test_a_line_of_fixed_hours_does_not_fire_again_for_an_hour_that_is_shown_twice(
+    bench: Bench,
+) -> None:
+    scheduled(bench, "30 12 * * *")
+    assert fired(bench, NOON + 45 * MINUTE) == 1
+    ended(bench)
+    assert [fired(bench, NOON + after * MINUTE) for after in (0, 30, 45)] == [0, 0, 0]
+    assert fired(bench, NOON + 30 * MINUTE + DAY) == 1
+    assert put_back(bench) == []
+
+
+def test_but_it_goes_by_a_clock_that_was_days_ahead(bench: Bench) -> None:
+    scheduled(bench, "30 12 * * *")
+    assert fired(bench, NOON + 9 * DAY) == 1
+    ended(bench)
+    assert [fired(bench, NOON + after * MINUTE) for after in (0, 30)] == [0, 1]
+
+
+def test_hosts_whose_clocks_differ_a_little_do_not_begin_anew(bench: Bench) -> None:
+    scheduled(bench)
+    assert fired(bench, NOON + 5 * MINUTE) == 1
+    assert fired(bench, NOON + 5 * MINUTE - timedelta(seconds=30)) == 0
+    assert (row(bench).since, put_back(bench)) == (NOON + 5 * MINUTE, [])
 
 
 def test_enabled_again_it_goes_on_from_the_clock_as_it_is_and_still_fires_nothing_twice(

@@ -10,14 +10,18 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import bindparam, event, insert, text
 
+from hive.domain import message
 from hive.domain.agent import Desired
 from hive.domain.event import Event
 from hive.domain.job import DENY, FAIL, FINISH, MOVES, Trouble
 from hive.domain.message import OPERATOR, Message, NewMessage
 from hive.domain.names import MANAGER, AgentName, NodeName
 from hive.errors import NotFound, Refused
+from hive.jobs.recipe import Aftermath
+from hive.queue import ending
+from hive.queue.ending import Finished
 from hive.queue.prune import KEPT, Prune
-from hive.store import agents, events, messages, moves
+from hive.store import agents, events, inboxes, messages, moves, telling
 from hive.store.session import Database, Session
 from tests.contract.store_samples import (
     ALICE,
@@ -44,7 +48,7 @@ HELLO = NewMessage(ALICE, OPERATOR, "hello", NODE)
 def sent(database: Database, *bodies: str, to: str = ALICE, node: NodeName | None = NODE) -> None:
     for body in bodies:
         with database.write() as session:
-            messages.send(session, NewMessage(to, OPERATOR, body, node), now=NOW)
+            telling.send(session, NewMessage(to, OPERATOR, body, node), now=NOW)
 
 
 def taken(
@@ -69,7 +73,7 @@ def bodies(found: list[Message]) -> list[str]:
 def waiting(database: Database, to: str = ALICE, node: NodeName | None = NODE) -> list[Message]:
     with database.read() as session:
         found = messages.waiting(session, node, to, limit=1000)
-        assert messages.count(session, node, to) == len(found), "the counter is what there is"
+        assert inboxes.count(session, node, to) == len(found), "the counter is what there is"
         return found
 
 
@@ -107,7 +111,7 @@ def filled(
 def test_a_message_reads_back_as_it_was_sent(database: Database) -> None:
     new = NewMessage(ALICE, "bob", 'a "line" \N{HONEYBEE}\n', NODE, "said", {"a": [1, None]}, 7)
     with database.write() as session:
-        made = messages.send(session, new, now=NOW)
+        made = telling.send(session, new, now=NOW)
     assert waiting(database) == [made]
     assert (made.recipient, made.sender, made.body, made.node) == (ALICE, "bob", new.body, NODE)
     assert (made.topic, made.data, made.reply_to) == ("said", {"a": [1, None]}, 7)
@@ -122,7 +126,7 @@ def test_what_no_text_of_a_database_holds_is_sent_all_the_same(database: Databas
     for _ in range(2):
         with database.write() as session:
             new = NewMessage(ALICE, OPERATOR, raw, NODE, once="k")
-            made = messages.send(session, new, now=NOW)
+            made = telling.send(session, new, now=NOW)
     assert bodies(waiting(database)) == [made.body] == ["caf? \ufffd"]
 
 
@@ -146,7 +150,7 @@ def test_beyond_the_cap_the_sender_is_refused_and_nothing_is_dropped(database: D
     def send(body: str) -> None:
         with database.write() as session:
             new = NewMessage(ALICE, OPERATOR, body, NODE)
-            messages.send(session, new, now=NOW, cap=2)
+            telling.send(session, new, now=NOW, cap=2)
 
     send("one")
     send("two")
@@ -166,7 +170,7 @@ def test_many_that_send_at_once_do_not_go_beyond_the_cap(database: Database) -> 
     def send(number: int) -> bool:
         try:
             with database.write() as session:
-                messages.send(session, HELLO, now=NOW, cap=3)
+                telling.send(session, HELLO, now=NOW, cap=3)
         except Refused:
             return False
         return True
@@ -179,7 +183,7 @@ def test_a_key_names_one_message_of_a_recipient_for_ever(database: Database) -> 
     def send(body: str = "hello", to: AgentName = ALICE) -> Message:
         with database.write() as session:
             new = NewMessage(to, OPERATOR, body, NODE, once="k")
-            return messages.send(session, new, now=NOW)
+            return telling.send(session, new, now=NOW)
 
     first = send()
     assert send() == first
@@ -196,7 +200,7 @@ def test_many_that_say_one_thing_at_once_leave_one_message(database: Database) -
     def send(_: int) -> int:
         with database.write() as session:
             new = NewMessage(ALICE, OPERATOR, "hello", NODE, once="k")
-            return messages.send(session, new, now=NOW).seq
+            return telling.send(session, new, now=NOW).seq
 
     assert len(set(at_once(8, send))) == 1
     assert len(waiting(database)) == 1
@@ -209,7 +213,7 @@ def test_what_is_told_under_a_key_is_told_once(database: Database) -> None:
     def tell(once: str | None) -> bool:
         with database.write() as session:
             new = NewMessage(ALICE, "hive", "it crashed", NODE, once=once)
-            return messages.tell(session, new, now=NOW)
+            return telling.tell(session, new, now=NOW)
 
     assert [tell("crash 1"), tell("crash 1"), tell("crash 2"), tell(None), tell(None)] == [
         True, False, True, True, True,
@@ -221,7 +225,7 @@ def test_many_that_tell_one_thing_at_once_tell_it_once(database: Database) -> No
     def tell(_: int) -> bool:
         with database.write() as session:
             new = NewMessage(ALICE, "hive", "it crashed", NODE, once="crash 1")
-            return messages.tell(session, new, now=NOW)
+            return telling.tell(session, new, now=NOW)
 
     assert sum(at_once(8, tell)) == 1
     assert len(waiting(database)) == 1
@@ -233,8 +237,8 @@ def test_a_full_inbox_fails_nothing_of_hives_and_is_an_event(
 ) -> None:
     new = NewMessage(to, "hive", "it crashed", node, "container_crash", {"node": NODE})
     with database.write() as session:
-        assert messages.tell(session, new, now=NOW, cap=1)
-        assert not messages.tell(session, new, now=NOW, cap=1)
+        assert telling.tell(session, new, now=NOW, cap=1)
+        assert not telling.tell(session, new, now=NOW, cap=1)
     assert len(waiting(database, to, node)) == 1
     (full,) = told(database, "inbox.full")
     assert (full.node, full.data) == (NODE, {"recipient": to, "topic": "container_crash"})
@@ -264,6 +268,47 @@ def test_what_a_reader_took_and_did_not_acknowledge_comes_back(database: Databas
     (again,) = taken(database, "r2", LATER)
     assert (again.seq, again.reader, again.deliveries, again.is_again) == (one.seq, "r2", 2, True)
     assert again.delivered_at == NOW, "that is when it was delivered first"
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(days=365)])
+def test_what_was_taken_by_a_clock_that_was_ahead_comes_back(
+    database: Database, ahead: timedelta
+) -> None:
+    sent(database, "one", "two")
+    assert bodies(taken(database, "r1", now=NOW + ahead, limit=1)) == ["one"]
+    with database.read() as session:
+        assert messages.is_due(session, NODE, ALICE, now=NOW)
+    assert bodies(taken(database, "r2", now=NOW)) == ["one", "two"]
+    assert taken(database, "r3", now=NOW + timedelta(seconds=1)) == [], "it is the other one's now"
+
+
+@pytest.mark.parametrize("back", [timedelta(seconds=2), message.LEASE])
+def test_a_clock_that_differs_a_little_takes_nothing_from_a_reader(
+    database: Database, back: timedelta
+) -> None:
+    sent(database, "one")
+    with database.write() as session:
+        until = NOW + message.LEASE
+        found = messages.take(
+            session, NODE, ALICE, reader="r1", now=NOW, leased_until=until, limit=1
+        )
+    assert bodies(found) == ["one"]
+    assert taken(database, "r2", now=NOW - back) == []
+
+
+def test_the_inbox_of_who_is_forgotten_goes_and_no_other(database: Database) -> None:
+    sent(database, "one", "two")
+    sent(database, "hers", to=BOB)
+    sent(database, "there", node=FAR)
+    sent(database, "mine", to=OPERATOR, node=None)
+    acked(database, 1)
+    with database.write() as session:
+        messages.forget(session, NODE, ALICE)
+    assert waiting(database) == []
+    with database.read() as session:
+        assert messages.listed(session, NODE, ALICE, limit=10) == []
+    left = [(BOB, NODE), (ALICE, FAR), (OPERATOR, None)]
+    assert [bodies(waiting(database, *of)) for of in left] == [["hers"], ["there"], ["mine"]]
 
 
 def test_what_lapsed_comes_before_what_is_new(database: Database) -> None:
@@ -333,7 +378,7 @@ def test_what_was_acknowledged_does_not_come_back_and_twice_is_once(database: Da
     assert taken(database, "r2", EVEN_LATER + LEASE) == []
     with database.read() as session:
         assert messages.find(session, one).acked_at == LATER
-        assert messages.count(session, NODE, ALICE) == 0
+        assert inboxes.count(session, NODE, ALICE) == 0
 
 
 def test_a_late_reader_may_still_acknowledge(database: Database) -> None:
@@ -462,9 +507,9 @@ def test_among_a_hundred_thousand_each_act_takes_few_statements(database: Databa
         assert acked(database, *(message.seq for message in found)) == 10
         assert len(taken(database, limit=10)) == 10
     asked = [sql for sql, _ in seen if re.match("(SELECT|INSERT|UPDATE|WITH|DELETE)", sql)]
-    assert len(asked) == 2 + 2 + 2 + 2
+    assert len(asked) == 2 + 3 + 2 + 3
     with database.read() as session:
-        assert messages.count(session, NODE, ALICE) == MANY - 8
+        assert inboxes.count(session, NODE, ALICE) == MANY - 8
         assert len(messages.waiting(session, NODE, ALICE, limit=20)) == 20
 
 
@@ -477,14 +522,14 @@ def test_every_look_at_an_inbox_goes_by_an_index_and_sorts_nothing(database: Dat
             messages.is_due(session, NODE, ALICE, now=NOW)
             messages.waiting(session, NODE, ALICE, limit=9)
             messages.listed(session, NODE, ALICE, limit=9)
-            messages.count(session, NODE, ALICE)
+            inboxes.count(session, NODE, ALICE)
         acked(database, one.seq)
         pruned(database)
     asked = [each for each in seen if re.match("(SELECT|UPDATE|WITH|DELETE)", each[0])]
     assert len(asked) > 8
     found = plans(database, asked)
     takes = [plan for plan, (sql, _) in zip(found, asked, strict=True) if "deliveries +" in sql]
-    assert len(takes) == 2
+    assert len(takes) == 3
     assert all("USING" in plan and "ix_messages_due" in plan for plan in takes), takes
     for plan, (sql, _) in zip(found, asked, strict=True):
         assert "SCAN messages" not in plan, (sql, plan)
@@ -517,6 +562,22 @@ def test_the_end_of_a_job_is_told_with_it_and_not_without_it(database: Database)
     }  # fmt: skip
 
 
+def test_the_inbox_of_who_is_purged_goes_and_what_others_are_told_of_it_stays(
+    database: Database,
+) -> None:
+    a_manager(database)
+    with database.write() as session:
+        agents.put(session, an_agent(), now=NOW)
+    sent(database, "one")
+    for forgets in (False, True):
+        with database.write() as session:
+            job = a_running_job(session, kind="purge" if forgets else "destroy")
+            gone = Finished({}, Aftermath(is_last=True, forgets=forgets))
+            ending.write(session, job, gone, failure_limit=1, now=LATER)
+        assert len(waiting(database)) == (0 if forgets else 1)
+    assert [one.topic for one in waiting(database, MANAGER)] == ["destroyed", "destroyed"]
+
+
 def test_only_a_manager_that_is_there_is_told(database: Database) -> None:
     def one_ends() -> None:
         with database.write() as session:
@@ -531,6 +592,35 @@ def test_only_a_manager_that_is_there_is_told(database: Database) -> None:
     a_manager(database, desired=Desired.STOPPED)
     one_ends()
     assert len(waiting(database, MANAGER)) == 1
+
+
+def test_what_the_clock_asks_for_and_fails_again_and_again_is_told_once_until_that_changes(
+    database: Database,
+) -> None:
+    ill, worse = Trouble("git-failed", "no main"), Trouble("git-failed", "no meta")
+    ends = (ill, ill, worse, worse, None, worse, worse)
+    for error in ends:
+        with database.write() as session:
+            job = a_running_job(
+                session,
+                kind="reconcile",
+                agent=None,
+                lock="reconcile:here",
+                requested_by="schedule:sweep",
+            )
+            move = FAIL if error else FINISH
+            moves.make(session, job.id, move, now=NOW, attempt=1, error=error)
+    said = [one.data and one.data.get("note") for one in waiting(database, OPERATOR, None)]
+    assert said == ["no main", "no meta", "no meta"]
+
+
+def test_each_agent_whose_job_fails_is_told_of_however_alike(database: Database) -> None:
+    ill = Trouble("not-ready", "nobody answers")
+    for _ in range(2):
+        with database.write() as session:
+            job = a_running_job(session, kind="start", requested_by="sweep")
+            moves.make(session, job.id, FAIL, now=NOW, attempt=1, error=ill)
+    assert len(waiting(database, OPERATOR, None)) == 2
 
 
 def test_what_waits_is_told_to_the_operator_and_a_denial_to_the_manager(
@@ -556,8 +646,8 @@ def test_what_waits_is_told_to_the_operator_and_a_denial_to_the_manager(
 def test_a_full_inbox_holds_up_no_job(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     a_manager(database)
     with database.write() as session:
-        counted = {"node": NODE, "recipient": MANAGER, "open": messages.CAP}
-        session.execute(insert(messages.INBOXES), counted)
+        counted = {"node": NODE, "recipient": MANAGER, "open": telling.CAP}
+        session.execute(insert(inboxes.INBOXES), counted)
         job = a_running_job(session)
         moves.make(session, job.id, FAIL, now=LATER, attempt=1, error=Trouble("x", "no"))
     (full,) = told(database, "inbox.full")

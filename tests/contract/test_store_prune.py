@@ -195,6 +195,36 @@ def test_a_sweep_or_a_prune_that_changed_nothing_goes_with_all_it_had(database: 
         assert jobs.highest(session) == idle[-1], "its number is given to no other"
 
 
+def a_tidy(session: Session, state: StepState = StepState.HELD, **overrides: object) -> Job:
+    """One whose only step went so."""
+    new = {"kind": "tidy", "agent": BOB, "lock": "agent:here/bob", **overrides}
+    job = a_running_job(session, **new)  # type: ignore[arg-type]  # a test knows its fields
+    step = StepRecord(0, "RootsKept", state, "", 0.5)
+    steps.record(session, job.id, 1, step, started_at=LONG_AGO)
+    return moves.make(session, job.id, FINISH, now=LONG_AGO, attempt=1, result={"agent": BOB})
+
+
+def test_a_call_of_a_notifier_goes_and_a_tidy_where_all_was_tidy(database: Database) -> None:
+    with database.write() as session:
+        call = an_ended_job(session, kind="notify", agent=None, lock="notify:ntfy")
+        idle = a_tidy(session)
+        a_tidy(session, StepState.APPLIED)
+        failed = a_running_job(session, kind="notify", agent=None, lock="notify:ntfy")
+        moves.make(session, failed.id, FAIL, now=LONG_AGO, attempt=1)
+    assert forgotten(database) == [call.id, idle.id]
+
+
+def test_of_a_tidy_of_which_only_the_row_is_left_nobody_knows_what_it_did(
+    database: Database,
+) -> None:
+    with database.write() as session:
+        a_tidy(session, StepState.APPLIED)
+        an_ended_job(session, agent=BOB, lock="agent:here/bob")
+    while stripped(database):
+        pass
+    assert forgotten(database) == []
+
+
 def test_one_that_changed_something_or_ended_lately_or_is_of_another_kind_stays(
     database: Database,
 ) -> None:

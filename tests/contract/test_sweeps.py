@@ -21,8 +21,8 @@ from hive.domain.meta import Base
 from hive.domain.names import MANAGER, AgentName
 from hive.domain.roster import DEPLOYS
 from hive.errors import Refused
+from hive.jobs.differences import Difference
 from hive.jobs.recipe import Recipe
-from hive.jobs.survey import Difference
 from hive.queue.report import report
 from hive.queue.schedules import Schedules
 from hive.queue.submit import Submitted
@@ -31,7 +31,7 @@ from hive.service.lifecycle import Asked
 from hive.steps.look import candidate
 from hive.steps.running import Running
 from hive.store import agents as rows
-from hive.store import crashes, events, messages, workers
+from hive.store import crashes, events, logs, messages, workers
 from hive.store.tables import JobRow, ScheduleRow
 from tests.databases import migrated
 from tests.pretend import ALICE, BOB, Moulds, Pretend
@@ -163,6 +163,20 @@ def test_after_a_reboot_all_that_should_run_does(pretend: Pretend) -> None:
     assert state(pretend, BOB) == "inactive"
     assert layout.drop_in(ALICE.container).exists()
     assert swept(pretend) == []
+
+
+def test_a_start_after_a_reboot_takes_three_programs(pretend: Pretend) -> None:
+    """A look at the unit before it and one behind it: what meta says is known by then."""
+    pretend.world().systemd.stop(ALICE.container)
+    shutil.rmtree(pretend.host.layout.run)
+    shutil.rmtree(pretend.host.layout.drop_in(ALICE.container).parent)
+    swept(pretend)
+    (start,) = jobs.listed(pretend.host, kind="start")
+    with pretend.host.database.read() as session:
+        said = [line.text for line in logs.of(session, start.job.id) if line.stream == "$"]
+    assert [" ".join(line.split()[:2]) for line in said] == [
+        "systemctl show", "systemctl start", "systemctl show",
+    ]  # fmt: skip
 
 
 def test_a_host_that_was_off_for_a_week_is_swept_once_and_starts_a_few_at_a_time(

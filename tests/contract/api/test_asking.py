@@ -14,6 +14,7 @@ from hive.api import shapes
 from hive.domain.authority import Role
 from hive.domain.event import FENCED, NewEvent
 from hive.domain.job import JobId
+from hive.domain.names import NodeName
 from hive.domain.token import Token
 from hive.service import jobs as service
 from hive.service.diffs import DiffView
@@ -25,9 +26,9 @@ from hive.service.schedules import ScheduleView
 from hive.service.status import AgentStatus, Status
 from hive.service.tokens import TokenView
 from hive.service.views import AgentView, JobView
-from hive.store import events, moves
+from hive.store import agents, events, moves
 from tests.asking import MIND, Served, a_served_host
-from tests.contract.store_samples import NOW, a_running_job
+from tests.contract.store_samples import NOW, a_running_job, an_agent
 from tests.pretend import ALICE, BOB
 
 VIEWS: list[tuple[type[BaseModel], Any]] = [
@@ -159,6 +160,17 @@ def test_all_agents_of_a_node_are_rebuilt_by_a_job_each(served: Served) -> None:
     assert {one["agent"] for one in many.items} == {"alice", "bob", "hm1nd"}
 
 
+def test_a_sweep_of_all_nodes_is_one_job_for_each_and_unique_while_it_is_live(
+    served: Served,
+) -> None:
+    with served.host.database.write() as session:
+        agents.put(session, an_agent(node=NodeName("there")), now=NOW)
+    asked = {"kind": "reconcile", "all_nodes": True}
+    first, again = (served.operator.post("/jobs", asked).items for _ in range(2))
+    assert {one["node"] for one in first} == {served.host.node, "there"}
+    assert [one["id"] for one in again] == [one["id"] for one in first]
+
+
 def test_settings_are_changed_and_limits_by_a_job(served: Served) -> None:
     changed = served.operator.ask("PATCH", "/v1/agents/alice", {"settings": ["memory_max=4G"]})
     assert changed.json["settings"]["memory_max"] == 4 * 1024**3
@@ -207,6 +219,27 @@ def test_an_agents_own_word_is_an_event(served: Served) -> None:
     (event,) = served.operator.get("/events?kind=agent.status&agent=alice&after=0").items
     assert event["data"] == {"text": "reading"}
     assert served.agent(ALICE).post("/status", {"text": "x" * 501}).code == "bad-status"
+
+
+def test_what_an_agent_says_of_its_login_is_told_to_the_manager_once_until_it_changes(
+    served: Served,
+) -> None:
+    alice = served.agent(ALICE)
+    for about in ("needs_login", "needs_login", "logged_in", None, "logged_in", "needs_login"):
+        said = alice.post("/status", {"text": "see", **({"about": about} if about else {})})
+        assert said.json["kind"] == f"agent.{(about or 'status').replace('_', '-')}"
+    told = served.operator.get("/inbox/hm1nd").items
+    assert [one["topic"] for one in told] == ["needs_login", "logged_in", "needs_login"]
+    assert {(one["from"], one["data"]["agent"]) for one in told} == {("alice", "alice")}
+    assert alice.post("/status", {"text": "see", "about": "rich"}).status == 422
+
+
+def test_where_there_is_no_manager_the_operator_hears_of_a_login(served: Served) -> None:
+    with served.host.database.write() as session:
+        agents.forget(session, served.host.node, MIND)
+    served.agent(ALICE).post("/status", {"text": "see", "about": "needs_login"})
+    (told,) = served.operator.get("/inbox/operator").items
+    assert (told["topic"], told["from"]) == ("needs_login", "alice")
 
 
 def test_schedules_are_added_switched_run_and_removed(served: Served) -> None:

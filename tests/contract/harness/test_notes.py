@@ -11,7 +11,7 @@ import pytest
 
 from hive.client.answers import Message
 from hive.harness import notes
-from hive.harness.notes import NAME, Notes, NotNoted
+from hive.harness.notes import NAME, OLDER, Notes, NotNoted
 from tests.unit.client.samples import a_message
 
 
@@ -19,8 +19,8 @@ def a_note(number: int, text: str = "hello", sent_at: str = "2026-03-01T12:30:00
     return cast(Message, a_message(id=number, text=text, sent_at=sent_at))
 
 
-def lines(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / NAME).read_text().splitlines()]
+def lines(folder: Path, name: str = NAME) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / name).read_text().splitlines()]
 
 
 def test_a_message_is_noted_once_also_by_who_comes_later(tmp_path: Path) -> None:
@@ -121,3 +121,32 @@ def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
 def test_notes_are_for_their_owner_alone(tmp_path: Path) -> None:
     with Notes.opened(tmp_path):
         assert (tmp_path / NAME).stat().st_mode & 0o777 == 0o600
+
+
+def test_what_it_takes_on_the_disk_is_bounded_and_the_newest_are_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notes, "MOST", 2_000)
+    with Notes.opened(tmp_path) as book:
+        assert all(book.note(a_note(number)) for number in range(100))
+        kept = len(book)
+    assert {path.name for path in tmp_path.iterdir()} == {NAME, OLDER}
+    assert all(path.stat().st_size <= 2_000 for path in tmp_path.iterdir())
+    with Notes.opened(tmp_path) as book:
+        assert len(book) == kept > 10
+        assert not any(book.note(a_note(number)) for number in range(100 - kept, 100))
+        assert book.note(a_note(0)), "this one is long forgotten"
+    newest = [line["id"] for line in lines(tmp_path, OLDER) + lines(tmp_path)]
+    assert newest[-1] == 0
+    assert newest[:-1] == sorted(newest[:-1])
+
+
+def test_killed_between_the_two_files_nothing_is_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Notes.opened(tmp_path) as book:
+        book.note(a_note(1))
+    (tmp_path / NAME).rename(tmp_path / OLDER)
+    with Notes.opened(tmp_path) as book:
+        assert not book.note(a_note(1))
+        assert book.note(a_note(2))

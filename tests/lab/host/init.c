@@ -2,7 +2,8 @@
  *
  * It does what hive can see of a NixOS that comes up: /run/current-system names its own system, systemd-nspawn is told
  * when it is ready, the agent's port answers with who it is and what it runs, and SIGRTMIN+3 ends it. Its system says in
- * small files what it is (`agent`, `port`) and whether it shall come up at all (`start`).
+ * small files what it is (`agent`, `port`) and whether it shall come up at all (`start`). How many seconds it takes to
+ * come up, as a NixOS does, stands in a file of its root, `boot-seconds`; without one it is there at once.
  */
 #define _GNU_SOURCE
 #include <limits.h>
@@ -132,6 +133,7 @@ int main(int argc, char **argv)
     }
     while (!strcmp(line, "hangs"))
         pause();
+    sleep(atoi(said("", "boot-seconds", line)));
     unlink(CURRENT);
     if (symlink(system, CURRENT)) {
         perror(CURRENT);

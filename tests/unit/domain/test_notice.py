@@ -112,10 +112,12 @@ def test_an_approval_is_resolved_in_one_of_these_ways(
 @pytest.mark.parametrize("move", [FINISH, FAIL, LOSE, END_CANCELLED], ids=lambda move: move.name)
 def test_both_outcomes_are_told(kind: str, move: Move) -> None:
     is_well = move is FINISH
-    more: dict[str, Any] = {"result": {"rev": REV}} if is_well else {"error": NO}
+    made = {"rev": REV, "tag": "deployed/7"}
+    more: dict[str, Any] = {"result": made} if is_well else {"error": NO}
     (told,) = notices(a_job(move, kind=kind, ask={}, **more), move)
     about = {"job": 7, "agent": "alice", "ok": is_well, "state": move.end}
-    assert told.data == about | ({"sha": REV} if is_well else {"note": "nobody answers"})
+    outcome = {"sha": REV, "tag": "deployed/7"} if is_well else {"note": "nobody answers"}
+    assert told.data == about | outcome
 
 
 def test_the_operator_is_told_what_waits_and_where_to_look() -> None:

@@ -122,9 +122,26 @@ def test_ten_years_of_every_minute_are_answered_at_once(catch_up: CatchUp) -> No
 
 
 def test_a_clock_that_was_put_back_fires_nothing_again() -> None:
+    """Until it is said that it goes by that clock."""
     seen_to = a_schedule(since=NOON + WEEK)
     assert due(seen_to, NOON) is None
     assert seen_to.next_fire == NOON + WEEK + 5 * MINUTE
+    assert seen_to.is_ahead(NOON)
+    assert not replace(seen_to, enabled=False).is_ahead(NOON)
+
+
+@pytest.mark.parametrize(
+    ("line", "minutes", "is_ahead"),
+    [
+        ("*/5 * * * *", 1, False), ("*/5 * * * *", 2, True), ("7 * * * *", 2, True),
+        ("* 3 * * *", 2, True), ("30 3 * * *", 120, False), ("30 3 * * *", 181, True),
+        ("30 3,4 1 * *", 180, False),
+    ],
+)  # fmt: skip
+def test_as_with_cron_a_line_of_fixed_hours_is_not_made_twice_for_a_small_step(
+    line: str, minutes: int, is_ahead: bool
+) -> None:
+    assert a_schedule(line, since=NOON + minutes * MINUTE).is_ahead(NOON) is is_ahead
 
 
 @given(st.lists(st.integers(-3000, 3000), max_size=20), st.sampled_from(CatchUp))

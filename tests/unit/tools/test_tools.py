@@ -131,6 +131,9 @@ def test_who_one_is_and_what_one_does(api: FakeApi) -> None:
     assert '"role": "agent"' in text(called(api, "agent", "whoami"))
     assert not called(api, "agent", "set_status", text="reading").is_error
     assert api.heard[-1].body == {"text": "reading"}
+    said = {"text": "no token", "about": "needs_login"}
+    assert not called(api, "agent", "set_status", **said).is_error
+    assert api.heard[-1].body == said
 
 
 def test_a_wait_is_made_of_short_ones_until_there_is_a_message(
