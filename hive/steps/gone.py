@@ -140,6 +140,8 @@ class Erased:
         for root in self._roots(world):
             Beneath(root).wipe(self.agent, halts)
 
-    def _roots(self, world: World) -> set[Path]:
+    def _roots(self, world: World) -> tuple[Path, ...]:
+        """Each once, in one order: what was erased by half is gone on with in the same."""
         layout = world.layout
-        return {layout.agents, layout.shown, layout.hidden, layout.applied_root}
+        roots = (layout.agents, layout.shown, layout.hidden, layout.applied_root)
+        return tuple(dict.fromkeys(roots))
