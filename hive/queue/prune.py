@@ -13,7 +13,7 @@ from typing import Final
 
 from hive.domain.tally import Tally
 from hive.store import crashes, events, messages, prune
-from hive.store.session import Database
+from hive.store.session import Database, Session
 
 KEPT: Final = timedelta(days=30)
 IDLE_KEPT: Final = timedelta(days=7)
@@ -21,9 +21,11 @@ IDLE_KEPT: Final = timedelta(days=7)
 LAST: Final = 20
 """So many jobs of an agent keep all, however old."""
 BATCH: Final = 500
-MANY: Final = 5_000
-LOOK: Final = 20
+ROWS: Final = 10
+"""Events and messages for each job of a batch."""
+LOOK: Final = 2
 """So much of each is enough to see that there is something."""
+Some = Callable[[Session, datetime, int], Tally]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +43,32 @@ class Prune:
     def run_once(self, now: datetime, *, between: Callable[[], object] = bool) -> Tally:
         """As much as there is, in transactions that hold nobody up; `between` comes after each."""
         total = Tally()
-        while not (part := self._some(now)).is_nothing:
-            total += part
-            between()
+        for some in (self._idle, self._old):  # what goes whole is not stripped first
+            while not (part := self._some(some, now, BATCH)).is_nothing:
+                total += part
+                between()
         return total
 
     def look(self, now: datetime) -> Tally:
         """What there is at least: taken in a transaction of which nothing stays."""
-        return self._some(now, only_look=True)
+        with self.database.trial() as session:
+            return self._idle(session, now, LOOK) + self._old(session, now, LOOK)
 
-    def _some(self, now: datetime, *, only_look: bool = False) -> Tally:
-        before, batch, many = now - self.kept, BATCH, MANY
-        if only_look:
-            batch = many = LOOK
-        with self.database.trial() if only_look else self.database.write() as session:
-            pruned = prune.strip_jobs(session, before=before, last=LAST, limit=batch)
-            gone = events.prune(session, before=before, limit=many)
-            gone += messages.prune(session, before=before, kept=self.messages_kept, limit=many)
-            gone += crashes.prune(session, before=before, limit=many)
-            gone += prune.forget_idle(session, before=now - IDLE_KEPT, limit=batch)
+    def _some(self, some: Some, now: datetime, batch: int) -> Tally:
+        with self.database.write() as session:
+            return some(session, now, batch)
+
+    def _idle(self, session: Session, now: datetime, batch: int) -> Tally:
+        """Looked for among all jobs of these kinds, so not with each batch of the others."""
+        gone = prune.forget_idle(session, before=now - IDLE_KEPT, limit=batch)
+        return Tally(forgotten=gone)
+
+    def _old(self, session: Session, now: datetime, batch: int) -> Tally:
+        before, many, kept = now - self.kept, batch * ROWS, self.messages_kept
+        pruned = prune.strip_jobs(session, before=before, last=LAST, limit=batch)
+        gone = events.prune(session, before=before, limit=many)
+        gone += messages.prune(session, before=before, kept=kept, limit=many)
+        gone += crashes.prune(session, before=before, limit=many)
         return Tally(pruned=pruned, forgotten=gone)
 
 

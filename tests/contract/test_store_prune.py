@@ -271,7 +271,7 @@ def test_a_look_says_what_would_go_and_takes_nothing(database: Database) -> None
     turns: list[int] = []
     past.take_away(NOW, between=lambda: turns.append(1))
     assert past.taken > due, "a look is only as long as it must be"
-    assert (past.due(NOW), len(turns)) == (0, 1)
+    assert (past.due(NOW), len(turns)) == (0, 2), "what goes whole, and what keeps its row"
     assert left_of(database, old[0].id) == NOTHING
 
 
@@ -289,3 +289,12 @@ def test_the_chore_keeps_thirty_days_and_the_last_twenty(database: Database) -> 
     assert tally.forgotten > 0
     assert all(event.at >= BEFORE for event in left)
     assert Prune(database).run_once(NOW).is_nothing
+
+
+def test_what_goes_whole_is_not_stripped_first(database: Database) -> None:
+    """Where nothing was pruned for long: of a tidy that was stripped nobody knows what it did."""
+    with database.write() as session:
+        tidies = [a_tidy(session).id for _ in range(LAST + 2)]
+    Prune(database).run_once(NOW)
+    with database.read() as session:
+        assert jobs.some(session, tidies) == []
