@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from typing import Any, NoReturn, cast
+from typing import Any, Final, NoReturn, cast
 from weakref import WeakKeyDictionary
 
 import psycopg
@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.sql.elements import ClauseElement
 from sqlalchemy.types import TypeEngine
 
+OFF: Final = psycopg.pq.PipelineStatus.OFF
 Process = Callable[[Any], Any]
 Bound = Mapping[str, Any]
 Row = tuple[Any, ...]
@@ -165,13 +166,18 @@ def _guarded(connection: Connection) -> Iterator[None]:
 
 def _failed(connection: Connection, error: Any) -> NoReturn:  # noqa: ANN401 - of any driver
     dialect, driver = connection.dialect, connection.connection.driver_connection
-    is_gone = dialect.is_disconnect(error, cast(Any, driver), None)
+    is_gone = dialect.is_disconnect(error, cast(Any, driver), None) or _is_stuck(driver)
     if is_gone:
         connection.invalidate(error)
     raise DBAPIError.instance(
         None, None, error, dialect.loaded_dbapi.Error, connection_invalidated=is_gone,
         dialect=dialect,
     ) from error  # fmt: skip
+
+
+def _is_stuck(driver: object) -> bool:
+    """A server that ends a session in the middle of a pipeline leaves the driver in it."""
+    return isinstance(driver, psycopg.Connection) and driver.pgconn.pipeline_status != OFF
 
 
 def _into(kind: TypeEngine[Any], dialect: Dialect) -> Process | None:

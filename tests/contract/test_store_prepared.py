@@ -168,6 +168,22 @@ def test_a_server_that_goes_away_meanwhile_is_told_as_such(database: Database) -
         assert (names(session), jobs.live(session)) == ([], [])
 
 
+@ON_POSTGRES
+def test_a_connection_that_hangs_in_a_pipeline_is_given_up(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As where its session was ended in one. Nobody is handed it, and no traceback tells of it."""
+    with pytest.raises(Transient) as told, database.write() as session:
+        driver: Any = session._connection.connection.driver_connection
+        driver.pgconn.enter_pipeline_mode()
+        session.run(NAMES, {})
+    assert told.value.code == "database-unavailable"
+    assert [record for record in caplog.records if record.exc_info] == []
+    with database.write() as session:
+        session.run(ADD_NODE, {"name": "it"})
+        assert names(session) == ["it"]
+
+
 # A job's end and the claim of the next one
 
 
