@@ -157,6 +157,8 @@ def _guarded(connection: Connection) -> Iterator[None]:
     except connection.dialect.loaded_dbapi.Error as error:
         _failed(connection, error)
     except DBAPIError:
+        if not connection.invalidated and _is_stuck(connection.connection.driver_connection):
+            connection.invalidate()
         raise
     except BaseException:
         if not connection.invalidated:

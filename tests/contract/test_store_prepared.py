@@ -7,14 +7,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import fields
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import event, insert, select, text, update
-from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 
 from hive.domain.event import NewEvent
 from hive.domain.job import FINISH, PARK, Job, JobId, JobState, Trouble
 from hive.errors import Fault, HiveError, IllegalMove, Transient
-from hive.store import claims, events, jobs, moves
+from hive.store import claims, events, jobs, moves, prepared
 from hive.store.prepared import Prepared
 from hive.store.session import Database, Session
 from hive.store.tables import NodeRow
@@ -58,10 +59,10 @@ def test_a_row_is_read_as_sqlalchemy_reads_it(database: Database, is_filled: boo
             session.execute(update(jobs.JOBS).where(jobs.C.id == job.id).values(**values))
     with database.read() as session:
         (read,) = jobs.some(session, [job.id])
-        prepared = jobs.find(session, job.id)
-    assert prepared == read
+        straight = jobs.find(session, job.id)
+    assert straight == read
     if is_filled:
-        said = {field.name: getattr(prepared, field.name) for field in fields(Job)}
+        said = {field.name: getattr(straight, field.name) for field in fields(Job)}
         assert {name: said[name] for name in FILLED if name in said} == {
             name: value for name, value in FILLED.items() if name in said
         }
@@ -169,14 +170,19 @@ def test_a_server_that_goes_away_meanwhile_is_told_as_such(database: Database) -
 
 
 @ON_POSTGRES
+@pytest.mark.parametrize("by_us", [True, False])
 def test_a_connection_that_hangs_in_a_pipeline_is_given_up(
-    database: Database, caplog: pytest.LogCaptureFixture
+    database: Database, caplog: pytest.LogCaptureFixture, by_us: bool
 ) -> None:
     """As where its session was ended in one. Nobody is handed it, and no traceback tells of it."""
     with pytest.raises(Transient) as told, database.write() as session:
         driver: Any = session._connection.connection.driver_connection
-        driver.pgconn.enter_pipeline_mode()
         session.run(NAMES, {})
+        driver.pgconn.enter_pipeline_mode()
+        if by_us:
+            session.run(NAMES, {})
+        with prepared._guarded(session._connection):  # as where SQLAlchemy's commit fails
+            raise OperationalError("COMMIT", {}, psycopg.OperationalError("terminated"))
     assert told.value.code == "database-unavailable"
     assert [record for record in caplog.records if record.exc_info] == []
     with database.write() as session:
