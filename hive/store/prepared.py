@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn, cast
+from typing import Any, NoReturn, cast
 from weakref import WeakKeyDictionary
 
-import psycopg
 from sqlalchemy import ColumnElement, Connection, Dialect, Executable
-from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.sql.elements import ClauseElement
 from sqlalchemy.types import TypeEngine
 
-OFF: Final = psycopg.pq.PipelineStatus.OFF
 Process = Callable[[Any], Any]
 Bound = Mapping[str, Any]
 Row = tuple[Any, ...]
@@ -98,12 +96,12 @@ def send(connection: Connection, *asked: Asked) -> list[Found]:
     if not connection.in_transaction():
         connection.begin()  # as SQLAlchemy does, where it is asked
     driver = _driver(connection)
-    goes_at_once = len(asked) > 1 and isinstance(driver, psycopg.Connection)
+    goes_at_once = len(asked) > 1 and _pipes(connection)
     with _guarded(connection), ExitStack() as stack:
         cursors = [stack.enter_context(closing(driver.cursor())) for _ in asked]
         if not goes_at_once:
             return [_sent(connection, *one) for one in zip(cursors, asked, strict=True)]
-        with _pipeline(driver):
+        with _pipeline(connection):
             for cursor, one in zip(cursors, asked, strict=True):
                 _execute(connection, cursor, one)
         return [_rows(connection, *one) for one in zip(cursors, asked, strict=True)]
@@ -112,7 +110,7 @@ def send(connection: Connection, *asked: Asked) -> list[Found]:
 def commit(connection: Connection, *asked: Asked) -> None:
     """These go out with the commit; nothing of them can be read."""
     try:
-        with _guarded(connection), _pipeline(_driver(connection)):
+        with _guarded(connection), _pipeline(connection):
             for one in asked:
                 send(connection, one)
             connection.commit()
@@ -141,12 +139,17 @@ def _rows(connection: Connection, cursor: DBAPICursor, asked: Asked) -> Found:
     return statement.of(connection.dialect).rows(cursor)
 
 
-def _pipeline(driver: DBAPIConnection) -> Any:  # noqa: ANN401 - a context
-    return driver.pipeline() if isinstance(driver, psycopg.Connection) else nullcontext()
+def _pipes(connection: Connection) -> bool:
+    """Told by its name: who works on SQLite is spared psycopg, which is large."""
+    return connection.dialect.name == "postgresql"
 
 
-def _driver(connection: Connection) -> DBAPIConnection:
-    return cast(DBAPIConnection, connection.connection.driver_connection)
+def _pipeline(connection: Connection) -> Any:  # noqa: ANN401 - a context
+    return _driver(connection).pipeline() if _pipes(connection) else nullcontext()
+
+
+def _driver(connection: Connection) -> Any:  # noqa: ANN401 - of any driver
+    return connection.connection.driver_connection
 
 
 @contextmanager
@@ -157,7 +160,7 @@ def _guarded(connection: Connection) -> Iterator[None]:
     except connection.dialect.loaded_dbapi.Error as error:
         _failed(connection, error)
     except DBAPIError:
-        if not connection.invalidated and _is_stuck(connection.connection.driver_connection):
+        if not connection.invalidated and _is_stuck(connection):
             connection.invalidate()
         raise
     except BaseException:
@@ -167,8 +170,8 @@ def _guarded(connection: Connection) -> Iterator[None]:
 
 
 def _failed(connection: Connection, error: Any) -> NoReturn:  # noqa: ANN401 - of any driver
-    dialect, driver = connection.dialect, connection.connection.driver_connection
-    is_gone = dialect.is_disconnect(error, cast(Any, driver), None) or _is_stuck(driver)
+    dialect = connection.dialect
+    is_gone = dialect.is_disconnect(error, _driver(connection), None) or _is_stuck(connection)
     if is_gone:
         connection.invalidate(error)
     raise DBAPIError.instance(
@@ -177,9 +180,9 @@ def _failed(connection: Connection, error: Any) -> NoReturn:  # noqa: ANN401 - o
     ) from error  # fmt: skip
 
 
-def _is_stuck(driver: object) -> bool:
+def _is_stuck(connection: Connection) -> bool:
     """A server that ends a session in the middle of a pipeline leaves the driver in it."""
-    return isinstance(driver, psycopg.Connection) and driver.pgconn.pipeline_status != OFF
+    return _pipes(connection) and bool(_driver(connection).pgconn.pipeline_status)  # 0 is off
 
 
 def _into(kind: TypeEngine[Any], dialect: Dialect) -> Process | None:
