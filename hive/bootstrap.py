@@ -208,9 +208,13 @@ class _Stage:
     """The pretend host's programs: put up once, and again where somebody has been at them."""
 
     settings: Settings
+    _programs: Path = field(init=False)
     _was: int | None = None
     """When the folder was last changed, as we left it."""
     _change: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self._programs = self.settings.sim_root / "bin"
 
     def set_up(self) -> None:
         settings = self.settings
@@ -225,7 +229,7 @@ class _Stage:
 
     def _changed_at(self) -> int | None:
         with suppress(OSError):
-            return (self.settings.sim_root / "bin").stat().st_mtime_ns
+            return self._programs.stat().st_mtime_ns
         return None
 
 

@@ -22,6 +22,7 @@ from hive.queue.attempt import GRACE
 from hive.queue.dispatch import LocalBell, redis_broker
 from hive.queue.heartbeat import LOOK, Heart
 from hive.queue.host import Host
+from hive.queue.turns import Turns
 from hive.queue.work import work_off
 from hive.store import jobs
 from workers import health
@@ -94,6 +95,7 @@ class Supervisor:
         has_broker = choices.redis_url is not None
         self._watch = Watch(self.host, self._local, has_broker, lambda: self._slots.free)
         self._over = threading.Event()
+        self._turns = Turns(self.host, self.heart, lambda: not self._over.is_set())
         self._is_hurried = threading.Event()
 
     def run(self) -> None:
@@ -149,9 +151,7 @@ class Supervisor:
                 if len(self._done) > REMEMBERED:
                     self._done.pop(next(iter(self._done)), None)
 
-        return work_off(
-            self.host, self.heart, lock, goes_on=lambda: not self._over.is_set(), tell=tell
-        )
+        return work_off(self.host, self.heart, lock, turns=self._turns, tell=tell)
 
     def _lock_of(self, job_id: JobId) -> str | None:
         try:

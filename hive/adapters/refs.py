@@ -18,8 +18,12 @@ def refs(home: Path, under: str) -> dict[str, Rev]:
 
 def corpses(home: Path) -> Iterator[Path]:
     """What a git that is at work, or was killed, keeps others out with, or has half made."""
-    yield from home.glob("*.lock")
-    yield from home.glob("packed-refs.new")
+    names = _names(home)
+    yield from (home / name for name in names if name.endswith(".lock"))
+    if "packed-refs.new" in names:
+        yield home / "packed-refs.new"
+    if not names:  # there is no repo, as before an agent's first job
+        return
     yield from (file for file in _below(home / "refs") if file.name.endswith(".lock"))
     yield from (file for file in _below(home / "objects") if file.name.startswith("tmp_"))
 
@@ -28,6 +32,13 @@ def clear_reports(home: Path) -> None:
     """fast-import leaves one wherever it fails."""
     for report in home.glob("fast_import_crash_*"):
         report.unlink(missing_ok=True)
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return [path.name for path in folder.iterdir()]
+    except FileNotFoundError:
+        return []
 
 
 def _below(folder: Path) -> Iterator[Path]:

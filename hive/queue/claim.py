@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 
 from hive.adapters.locks import Locks, end_orphans
 from hive.domain.job import Job
@@ -56,14 +55,3 @@ def next_claim(session: Session, host: Host, heart: Heart, lock: str) -> Job | N
     heart.register(session)
     now = host.clock.now()
     return claims.claim(session, lock, worker=host.worker, now=now, leased_until=now + LEASE)
-
-
-def turn_over(
-    session: Session, host: Host, heart: Heart, job: Job, now: datetime, said: Mapping[str, object]
-) -> tuple[Job, Job | None]:
-    """`job` has finished, with what its row then says, and the next of its lock is claimed."""
-    heart.register(session)
-    until = now + LEASE
-    return claims.turn_over(
-        session, job, worker=host.worker, now=now, leased_until=until, also=said
-    )

@@ -3,36 +3,37 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import suppress
 
 from hive.adapters.locks import Locks
 from hive.domain.event import FENCED, NewEvent
-from hive.domain.job import Job
+from hive.domain.job import Job, JobId
 from hive.errors import FencedOut, Halted, HiveError, Transient
 from hive.queue import ending
 from hive.queue.attempt import Attempt
-from hive.queue.claim import next_claim, turn_over
+from hive.queue.claim import next_claim
 from hive.queue.ending import Ending, Finished, GivenBack
 from hive.queue.heartbeat import Heart
 from hive.queue.host import Host
 from hive.queue.journal import JobJournal
 from hive.queue.lines import LineWriter
 from hive.queue.run import Run
+from hive.queue.turns import Turns
 from hive.queue.written import surely
 from hive.store import claims, events, jobs
-from hive.store.session import Session
+from hive.store.claims import Turn
 
 log = logging.getLogger("hive.execute")
 
 
 def execute(
-    host: Host, heart: Heart, job: Job, locks: Locks, *, goes_on: Callable[[], bool] = bool
+    host: Host, heart: Heart, job: Job, locks: Locks, *, turns: Turns | None = None
 ) -> Job | None:
     """Raises nothing that the job did: its row says how it ended.
 
     Whoever took the job over writes its end: a fenced attempt leaves quietly. Interrupted, the job
-    is given back, and the interrupt goes on. Where the worker then still `goes_on`, the next of the
+    is given back, and the interrupt goes on. Where there are `turns` that go on, the next of the
     lock is claimed in the transaction that ends this one, and returned.
     """
     attempt = Attempt(job, host.clock)
@@ -42,7 +43,7 @@ def execute(
         with heart.keeps(attempt):
             found = Run(host, attempt, locks, journal).ending()
             journal.flush()
-            return _written(host, heart, attempt, found, goes_on)
+            return _written(host, heart, attempt, found, turns)
     except FencedOut as refused:
         _tell_fenced(host, job, refused)
         return None
@@ -51,44 +52,41 @@ def execute(
     except KeyboardInterrupt:
         with suppress(HiveError):
             journal.flush()
-            _written(host, heart, attempt, GivenBack(), bool)
+            _written(host, heart, attempt, GivenBack(), None)
         raise
     finally:
         lines.close()
 
 
 def _written(
-    host: Host, heart: Heart, attempt: Attempt, found: Ending, goes_on: Callable[[], bool]
+    host: Host, heart: Heart, attempt: Attempt, found: Ending, turns: Turns | None
 ) -> Job | None:
-    """The row says how it ended; the next of the lock, while the worker `goes_on`."""
-
-    def written(goes_on: Callable[[], bool]) -> Job | None:
-        job = attempt.job
-        with host.database.write() as session:
-            ended, next_one = _moved(session, host, heart, job, found, goes_on())
-            children = jobs.children(session, job.id) if _has_children(found) else []
-        log.info("job.moved job=%s state=%s attempt=%s", job.id, ended.state, job.attempt)
-        for child in children:
-            host.bell.ring(job.node, child)
-        return next_one
-
+    """The row says how it ended; the next of the lock, where `turns` go on."""
+    job = attempt.job
     try:
-        return surely(host, attempt, lambda: written(goes_on))
+        return surely(host, attempt, lambda: _ended(host, heart, job, found, turns))
     except Transient as error:
         if error.code != claims.RACED:
             raise
-    return surely(host, attempt, lambda: written(bool))
+    return surely(host, attempt, lambda: _ended(host, heart, job, found, None))
 
 
-def _moved(
-    session: Session, host: Host, heart: Heart, job: Job, found: Ending, goes_on: bool
-) -> tuple[Job, Job | None]:
-    """The job as it ended, and the next one of its lock, where that is wanted and there is one."""
-    now = host.clock.now()
-    if goes_on and isinstance(found, Finished) and found.is_all:
-        return turn_over(session, host, heart, job, now, found.said)
-    ended = ending.write(session, job, found, failure_limit=host.failure_limit, now=now)
-    return ended, next_claim(session, host, heart, job.lock) if goes_on else None
+def _ended(host: Host, heart: Heart, job: Job, found: Ending, turns: Turns | None) -> Job | None:
+    children: Sequence[JobId] = ()
+    goes_on = turns is not None and turns.goes_on()
+    if turns is not None and goes_on and isinstance(found, Finished) and found.is_all:
+        ended, next_one = turns.over(Turn(job, found.said))
+    else:
+        now = host.clock.now()
+        with host.database.write() as session:
+            ended = ending.write(session, job, found, failure_limit=host.failure_limit, now=now)
+            next_one = next_claim(session, host, heart, job.lock) if goes_on else None
+            if _has_children(found):
+                children = jobs.children(session, job.id)
+    log.info("job.moved job=%s state=%s attempt=%s", job.id, ended.state, job.attempt)
+    for child in children:
+        host.bell.ring(job.node, child)
+    return next_one
 
 
 def _tell_fenced(host: Host, job: Job, refused: FencedOut) -> None:

@@ -9,6 +9,7 @@ from hive.queue.claim import claim, locked
 from hive.queue.execute import execute
 from hive.queue.heartbeat import Heart
 from hive.queue.host import Host
+from hive.queue.turns import Turns
 from hive.store import claims
 
 
@@ -27,10 +28,10 @@ def work_off(
     heart: Heart,
     lock: str,
     *,
-    goes_on: Callable[[], bool],
+    turns: Turns,
     tell: Callable[[JobId], object] = bool,
 ) -> int:
-    """Run one job of the lock after the other while `goes_on`; how many there were.
+    """Run one job of the lock after the other while `turns` go on; how many there were.
 
     The next one is claimed in the transaction that ends the one before; `tell` hears of each. What
     is submitted just as the last one ends found the lock busy, and would wait for a poll: so the
@@ -38,10 +39,10 @@ def work_off(
     """
     count = 0
     with locked(host, lock) as locks:
-        job = claim(host, heart, lock) if locks and goes_on() else None
+        job = claim(host, heart, lock) if locks and turns.goes_on() else None
         while locks and job:
             tell(job.id)
-            job = execute(host, heart, job, locks, goes_on=goes_on)
+            job = execute(host, heart, job, locks, turns=turns)
             count += 1
     if count:
         _pass_on(host, lock)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, Final
@@ -54,28 +55,43 @@ def claim(
     return _claimed(session, found, lock, now)
 
 
-def turn_over(
-    session: Session,
-    job: Job,
-    *,
-    worker: str,
-    now: datetime,
-    leased_until: datetime,
-    also: Mapping[str, object],
-) -> tuple[Job, Job | None]:
-    """`job` has finished, as `moves.make` does it, and its worker has the next one of its lock.
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A job that has finished, and what its row then says."""
 
-    Both are asked for at once, which saves the way to a server and back. Raises as both do.
+    job: Job
+    said: Mapping[str, object]
+
+
+Turned = tuple[Job, Job | None]
+"""The job as it ended, and the next one of its lock."""
+
+
+def turn_over(
+    session: Session, turns: Sequence[Turn], *, worker: str, now: datetime, leased_until: datetime
+) -> list[Turned]:
+    """Each job has finished, as `moves.make` does it, and its worker has the next of its lock.
+
+    All is asked for at once, which saves the ways to a server and back. Raises as both do: then
+    nothing of it is so. Rows are locked by number: two that lock several wait for no circle.
     """
-    finish = moves.asked(job.id, FINISH, now=now, attempt=job.attempt, also=also)
+    ordered = sorted(turns, key=lambda turn: turn.job.id)
+    ends = [
+        moves.asked(turn.job.id, FINISH, now=now, attempt=turn.job.attempt, also=turn.said)
+        for turn in ordered
+    ]
+    nexts = [_asked(turn.job.lock, worker, now, leased_until) for turn in ordered]
     try:
-        ended, following = session.run_both(finish, _asked(job.lock, worker, now, leased_until))
+        found = session.run_all(*ends, *nexts)
     except IntegrityError:
-        raise _raced(job.lock) from None
-    done = moves.moved(session, ended, FINISH, now)
-    if done is None:
-        raise moves.illegal(find(session, job.id), FINISH, job.attempt)
-    return done, _claimed(session, following, job.lock, now)
+        raise _raced(", ".join(turn.job.lock for turn in ordered)) from None
+    turned: dict[JobId, Turned] = {}
+    for turn, ended, claimed in zip(ordered, found, found[len(ends) :], strict=False):
+        done = moves.moved(session, ended, FINISH, now)
+        if done is None:
+            raise moves.illegal(find(session, turn.job.id), FINISH, turn.job.attempt)
+        turned[done.id] = done, _claimed(session, claimed, turn.job.lock, now)
+    return [turned[turn.job.id] for turn in turns]
 
 
 def _asked(lock: str, worker: str, now: datetime, leased_until: datetime) -> Asked:

@@ -21,6 +21,10 @@ DEFAULTS: Final = {
     "keepalives_count": "3",
 }
 
+UNPREPARED: Final = {"prepare_threshold": None}
+"""psycopg throws away all that is prepared at each rollback, which every read ends with. What is
+worth it is prepared by `hive.store.pipe`."""
+
 USED: Final = "hive.used"
 IDLE: Final = 1.0  #: seconds
 
@@ -32,7 +36,9 @@ BEGIN: Final = {
 
 def engine_of(url: URL) -> Engine:
     query = {**DEFAULTS, **url.query, "options": f"{DEADLINE} {_options(url)}".strip()}
-    engine = create_engine(url.set(drivername=DRIVER, query=query), hide_parameters=True)
+    engine = create_engine(
+        url.set(drivername=DRIVER, query=query), connect_args=UNPREPARED, hide_parameters=True
+    )
 
     @event.listens_for(engine, "checkout")
     def _ping(connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:

@@ -7,21 +7,27 @@ what reads and writes one row that takes longer than the row.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import ColumnElement, Connection, Dialect, Executable
-from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.sql.elements import ClauseElement
 from sqlalchemy.types import TypeEngine
+
+if TYPE_CHECKING:
+    from hive.store.pipe import Pipe
 
 Process = Callable[[Any], Any]
 Bound = Mapping[str, Any]
 Row = tuple[Any, ...]
 Found = list[Row]
+
+PIPES: Final = "postgresql"
+"""The dialect of whose statements many go out at once."""
+PIPE: Final = "hive.pipe"
 
 
 class Prepared:
@@ -51,7 +57,25 @@ class Prepared:
             order=tuple(compiled.positiontup) if compiled.positional else None,
             into=into,
             out_of=tuple(_out_of(column.type, dialect) for column in self._columns),
+            command=self._command(dialect) if dialect.name == PIPES else None,
         )
+
+    def _command(self, dialect: Dialect) -> _Command:
+        """The names are those of the other compilation: both come from the statement."""
+        numbers: Any = type(dialect)
+        compiled: Any = self._statement.compile(dialect=numbers(paramstyle="numeric_dollar"))
+        return _Command(compiled.string.encode(), tuple(compiled.positiontup))
+
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    """A statement as a server takes it: its parameters are numbered."""
+
+    sql: bytes
+    order: tuple[str, ...]
+
+    def of(self, params: Bound) -> tuple[bytes, list[Any]]:
+        return self.sql, [params[name] for name in self.order]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +87,7 @@ class _Words:
     order: tuple[str, ...] | None  #: of the parameters, where they have no names
     into: Mapping[str, Process]
     out_of: tuple[Process | None, ...]
+    command: _Command | None
 
     def params(self, bound: Bound) -> Any:  # noqa: ANN401 - what the driver takes
         given = dict(self.given)
@@ -71,7 +96,7 @@ class _Words:
             given[name] = value if process is None else process(value)
         return given if self.order is None else tuple([given[name] for name in self.order])
 
-    def rows(self, cursor: DBAPICursor) -> Found:
+    def rows(self, found: Sequence[Row]) -> Found:
         if not self.out_of:
             return []
         return [
@@ -81,7 +106,7 @@ class _Words:
                     for value, process in zip(row, self.out_of, strict=True)
                 ]
             )
-            for row in cursor.fetchall()
+            for row in found
         ]
 
 
@@ -89,63 +114,69 @@ Asked = tuple[Prepared, Bound]
 
 
 def send(connection: Connection, *asked: Asked) -> list[Found]:
-    """The rows of each, in one go where the driver can: one way to the server and back for all.
+    """The rows of each; on PostgreSQL they go there in one go.
 
     Raises what SQLAlchemy raises. What is sent behind one that fails is not done.
     """
     if not connection.in_transaction():
         connection.begin()  # as SQLAlchemy does, where it is asked
-    driver = _driver(connection)
-    goes_at_once = len(asked) > 1 and _pipes(connection)
-    with _guarded(connection), ExitStack() as stack:
-        cursors = [stack.enter_context(closing(driver.cursor())) for _ in asked]
-        if not goes_at_once:
-            return [_sent(connection, *one) for one in zip(cursors, asked, strict=True)]
-        with _pipeline(connection):
-            for cursor, one in zip(cursors, asked, strict=True):
-                _execute(connection, cursor, one)
-        return [_rows(connection, *one) for one in zip(cursors, asked, strict=True)]
+    with _guarded(connection):
+        if _pipes(connection):
+            return _piped(connection, asked)
+        return [_sent(connection, *one) for one in asked]
 
 
 def commit(connection: Connection, *asked: Asked) -> None:
     """These go out with the commit; nothing of them can be read."""
     try:
-        with _guarded(connection), _pipeline(connection):
-            for one in asked:
-                send(connection, one)
-            connection.commit()
+        with _guarded(connection):
+            if asked and _pipes(connection):
+                _piped(connection, asked, commits=True)
+            elif asked:
+                send(connection, *asked)
+            connection.commit()  # which knows where it is done already
     except BaseException:
         with suppress(SQLAlchemyError):  # it takes a failed commit for the end of it all
             connection.rollback()
         raise
 
 
-def _sent(connection: Connection, cursor: DBAPICursor, asked: Asked) -> Found:
-    _execute(connection, cursor, asked)
-    return _rows(connection, cursor, asked)
-
-
-def _execute(connection: Connection, cursor: DBAPICursor, asked: Asked) -> None:
-    statement, bound = asked
+def _sent(connection: Connection, statement: Prepared, bound: Bound) -> Found:
     words = statement.of(connection.dialect)
     params = words.params(bound)
+    with closing(_driver(connection).cursor()) as cursor:
+        for told in connection.dispatch.before_cursor_execute:
+            told(connection, cursor, words.sql, params, None, False)
+        cursor.execute(words.sql, params)
+        return words.rows(cursor.fetchall()) if words.out_of else []
+
+
+def _piped(connection: Connection, asked: Sequence[Asked], *, commits: bool = False) -> list[Found]:
+    words = [statement.of(connection.dialect) for statement, _ in asked]
+    params = [one.params(bound) for one, (_, bound) in zip(words, asked, strict=True)]
     for told in connection.dispatch.before_cursor_execute:
-        told(connection, cursor, words.sql, params, None, False)
-    cursor.execute(words.sql, params)
-
-
-def _rows(connection: Connection, cursor: DBAPICursor, asked: Asked) -> Found:
-    statement, _ = asked
-    return statement.of(connection.dialect).rows(cursor)
+        for one, given in zip(words, params, strict=True):
+            told(connection, None, one.sql, given, None, False)
+    commands = [
+        one.command.of(given) for one, given in zip(words, params, strict=True) if one.command
+    ]
+    found = _pipe(connection).send(*commands, commits=commits)
+    return [one.rows(rows) for one, rows in zip(words, found, strict=True)]
 
 
 def _pipes(connection: Connection) -> bool:
     """Told by its name: who works on SQLite is spared psycopg, which is large."""
-    return connection.dialect.name == "postgresql"
+    return connection.dialect.name == PIPES
 
 
-def _pipeline(connection: Connection) -> Any:  # noqa: ANN401 - a context
-    return _driver(connection).pipeline() if _pipes(connection) else nullcontext()
+def _pipe(connection: Connection) -> Pipe:
+    """It is there as long as its connection."""
+    pipe: Pipe | None = connection.info.get(PIPE)
+    if pipe is None:
+        from hive.store.pipe import Pipe
+
+        pipe = connection.info[PIPE] = Pipe(_driver(connection))
+    return pipe
 
 
 def _driver(connection: Connection) -> Any:  # noqa: ANN401 - of any driver

@@ -74,10 +74,9 @@ class Session:
         (found,) = prepared.send(self._connection, (statement, bound))
         return found
 
-    def run_both(self, first: Asked, second: Asked) -> tuple[Found, Found]:
-        """The second behind the first, without a word from the database in between."""
-        one, other = prepared.send(self._connection, first, second)
-        return one, other
+    def run_all(self, *asked: Asked) -> list[Found]:
+        """The rows of each, one behind the other, without a word from the database in between."""
+        return prepared.send(self._connection, *asked)
 
     def begin_nested(self) -> NestedTransaction:
         return self._connection.begin_nested()

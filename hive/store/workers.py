@@ -76,9 +76,13 @@ def listed(session: Session, node: NodeName | None = None) -> list[Worker]:
 
 
 def beat(session: Session, held: Sequence[JobId], worker: str, *, leased_until: datetime) -> None:
-    """The leases of these jobs reach to `leased_until`, of those that are this worker's still."""
-    mine = update(JOBS).where(J.id.in_(held), J.worker == worker, text(f"jobs.{RUNNING_ONLY}"))
-    session.execute(mine.values(leased_until=leased_until))
+    """The leases of these jobs reach to `leased_until`, of those that are this worker's still.
+
+    Their rows are locked by number, as `claims.turn_over` does it, which may be at it just then.
+    """
+    mine = select(J.id).where(J.id.in_(held), J.worker == worker, text(f"jobs.{RUNNING_ONLY}"))
+    in_order = mine.order_by(J.id).with_for_update()
+    session.execute(update(JOBS).where(J.id.in_(in_order)).values(leased_until=leased_until))
 
 
 def held(session: Session, worker: str, now: datetime) -> dict[JobId, Held]:

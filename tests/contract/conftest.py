@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,3 +29,11 @@ def database(database_url: str) -> Iterator[Database]:
     database = migrated(open_database(database_url))
     yield database
     database.dispose()
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """As at a terminal, however the tests were started."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -35,6 +35,7 @@ from hive.queue.execute import execute
 from hive.queue.heartbeat import Heart
 from hive.queue.host import Host
 from hive.queue.submit import cancel, submit
+from hive.queue.turns import Turns
 from hive.queue.work import work_off
 from hive.steps.container import Defined, ProfileSet
 from hive.steps.gate import Approved
@@ -228,7 +229,8 @@ class Bench:
             assert locks is not None
             job = claim(self.host, self.heart, self.lock(agent))
             assert job is not None, "there was nothing to claim"
-            return execute(self.host, self.heart, job, locks, goes_on=lambda: chain)
+            turns = self.turns() if chain else None
+            return execute(self.host, self.heart, job, locks, turns=turns)
 
     def claimed(self, agent: str = ALICE) -> Job:
         """In this worker's name, with nobody who works on it."""
@@ -237,7 +239,10 @@ class Bench:
         return job
 
     def work_off(self, agent: str = ALICE, *, goes_on: Callable[[], bool] = lambda: True) -> int:
-        return work_off(self.host, self.heart, self.lock(agent), goes_on=goes_on)
+        return work_off(self.host, self.heart, self.lock(agent), turns=self.turns(goes_on))
+
+    def turns(self, goes_on: Callable[[], bool] = lambda: True) -> Turns:
+        return Turns(self.host, self.heart, goes_on)
 
     def running(self) -> Attempt:
         """The one attempt that is under way."""

@@ -746,8 +746,8 @@ def test_a_job_whose_next_cannot_be_claimed_has_ended_all_the_same(bench: Bench)
         assert locks is not None
         job = claim(bench.host, bench.heart, first.lock)
         assert job is not None
-        patch.setattr("hive.queue.execute.turn_over", raced)
-        assert execute(bench.host, bench.heart, job, locks, goes_on=lambda: True) is None
+        patch.setattr(claims, "turn_over", raced)
+        assert execute(bench.host, bench.heart, job, locks, turns=bench.turns()) is None
     assert claimed
     assert (bench.job(first).state, bench.job(second).state) == (SUCCEEDED, QUEUED)
 

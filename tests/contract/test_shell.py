@@ -7,7 +7,6 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 from multiprocessing import forkserver, resource_tracker
@@ -320,14 +319,6 @@ def test_a_daemon_that_keeps_the_pipes_does_not_keep_us(local: LocalShell) -> No
 def test_a_daemon_that_goes_on_talking_does_not_keep_us(local: LocalShell) -> None:
     pid = int(local.run("sh", "-c", "yes >&2 & echo $!", quiet=True).out)
     soon(lambda: not is_alive(pid, None))  # nobody reads it any more
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """As at a terminal, however the tests were started."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("interruptible")

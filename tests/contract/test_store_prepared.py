@@ -16,6 +16,7 @@ from hive.domain.event import NewEvent
 from hive.domain.job import FINISH, PARK, Job, JobId, JobState, Trouble
 from hive.errors import Fault, HiveError, IllegalMove, Transient
 from hive.store import claims, events, jobs, moves, prepared
+from hive.store.claims import Turn
 from hive.store.prepared import Prepared
 from hive.store.session import Database, Session
 from hive.store.tables import NodeRow
@@ -89,7 +90,7 @@ def test_a_reader_reads_in_one_transaction_and_writes_nothing(database: Database
 
 def test_the_second_of_two_sees_what_the_first_has_done(database: Database) -> None:
     with database.write() as session:
-        assert session.run_both((ADD_NODE, {"name": "a"}), (NAMES, {})) == ([], [("a",)])
+        assert session.run_all((ADD_NODE, {"name": "a"}), (NAMES, {})) == [[], [("a",)]]
 
 
 @pytest.mark.parametrize("is_first", [True, False])
@@ -100,7 +101,7 @@ def test_of_two_that_are_asked_for_together_one_that_fails_undoes_both(
         session.run(ADD_NODE, {"name": "twice"})
     bad, good = (ADD_NODE, {"name": "twice"}), (ADD_NODE, {"name": "once"})
     with pytest.raises(Fault) as told, database.write() as session:
-        session.run_both(*((bad, good) if is_first else (good, bad)))
+        session.run_all(*((bad, good) if is_first else (good, bad)))
     assert isinstance(told.value.__cause__, IntegrityError)
     with database.write() as session:
         assert names(session) == ["twice"]
@@ -163,7 +164,7 @@ def test_a_server_that_goes_away_meanwhile_is_told_as_such(database: Database) -
         database.write() as session,
     ):
         a_job(session)
-        session.run_both((ADD_NODE, {"name": "never"}), (NAMES, {}))
+        session.run_all((ADD_NODE, {"name": "never"}), (NAMES, {}))
     assert told.value.code == "database-unavailable"
     with database.write() as session:
         assert (names(session), jobs.live(session)) == ([], [])
@@ -194,9 +195,10 @@ def test_a_connection_that_hangs_in_a_pipeline_is_given_up(
 
 
 def turned_over(session: Session, job: Job) -> tuple[Job, Job | None]:
-    return claims.turn_over(
-        session, job, worker="w1", now=NOW, leased_until=LATER, also={"result": {"x": 1}}
+    (turned,) = claims.turn_over(
+        session, [Turn(job, {"result": {"x": 1}})], worker="w1", now=NOW, leased_until=LATER
     )
+    return turned
 
 
 def test_a_job_ends_and_the_next_of_its_lock_is_claimed(database: Database) -> None:

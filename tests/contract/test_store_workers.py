@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text, update
 
 from hive.domain.job import FINISH, GIVE_BACK, URGENT, Job, JobId, JobState
 from hive.domain.names import NodeName
@@ -20,6 +24,7 @@ from tests.contract.store_samples import (
     LATER,
     NODE,
     NOW,
+    ON_POSTGRES,
     a_job,
     a_running_job,
     a_worker,
@@ -28,6 +33,7 @@ from tests.contract.store_samples import (
     claimed_at_once,
     found,
     instant,
+    is_one_blocked,
 )
 
 FAR = NodeName("elsewhere")
@@ -143,6 +149,43 @@ def test_a_beat_carries_the_leases_of_what_a_worker_holds(database: Database) ->
     leases = [instant(database, job.id, "leased_until") for job in (mine, other, unnamed)]
     assert leases == [EVEN_LATER, LATER, LATER]
     assert instant(database, given_back.id, "leased_until") is None
+
+
+@ON_POSTGRES
+def test_a_beat_and_who_ends_several_jobs_wait_for_no_circle(database: Database) -> None:
+    """Rows lie as they were written last: a beat that took them so would have the second first."""
+    with database.write() as session:
+        workers.register(session, a_worker())
+        held = [a_running_job(session, a_worker().id, lock=f"l{n}").id for n in range(2)]
+    with database.write() as session:  # a column of an index: so it lies behind the second now
+        session.execute(update(jobs.JOBS).where(jobs.C.id == held[0]).values(tag_due="failed"))
+
+    def end_both(session: Session) -> None:
+        _touch(session, held[0])
+        ready.set()
+        while not is_one_blocked(database):
+            pass
+        _touch(session, held[1])
+
+    def beat(session: Session) -> None:
+        assert ready.wait(20)
+        session.execute(text("SET LOCAL enable_indexscan = off"))  # as a planner may choose
+        workers.beat(session, held, a_worker().id, leased_until=EVEN_LATER)
+
+    ready = threading.Event()
+    with ThreadPoolExecutor(2) as threads:
+        for one in [threads.submit(_within, database, act) for act in (end_both, beat)]:
+            one.result()
+    assert {instant(database, job, "leased_until") for job in held} == {EVEN_LATER}
+
+
+def _within(database: Database, act: Callable[[Session], object]) -> None:
+    with database.write() as session:
+        act(session)
+
+
+def _touch(session: Session, job: JobId) -> None:
+    session.execute(update(jobs.JOBS).where(jobs.C.id == job).values(losses=jobs.C.losses + 1))
 
 
 def test_a_beat_for_what_another_has_since_claimed_changes_nothing(database: Database) -> None:
