@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final, cast
 
-from sqlalchemy import ColumnElement, Row, Select, Table, delete, literal, select, text
+from sqlalchemy import ColumnElement, Row, Select, Table, bindparam, delete, select, text
 
 from hive.domain.job import JobId, JobState, StepRecord, StepState
 from hive.domain.names import AgentName, NodeName
-from hive.store.session import Session, insert_into
+from hive.store.prepared import Prepared
+from hive.store.session import Session, dialect_of, insert_of
 from hive.store.tables import LIVE_ONLY, PRUNABLE_ONLY, RUNNING_ONLY, JobRow, StepRow
 
 STEPS: Final = cast(Table, StepRow.__table__)
 JOBS: Final = cast(Table, JobRow.__table__)
 C: Final = STEPS.c
+
+PLACE: Final = ("job_id", "position")
+SAID: Final = ("attempt", "name", "state", "because", "seconds", "started_at")
 
 
 def record(
@@ -23,20 +28,29 @@ def record(
 ) -> bool:
     """Whether it was written: an attempt that lost its job writes nothing."""
     said = {
-        "attempt": attempt,
-        "name": step.name,
-        "state": step.state,
-        "because": step.because,
-        "seconds": step.seconds,
-        "started_at": started_at,
+        "b_job_id": job,
+        "b_position": step.position,
+        "b_attempt": attempt,
+        "b_name": step.name,
+        "b_state": step.state,
+        "b_because": step.because,
+        "b_seconds": step.seconds,
+        "b_started_at": started_at,
     }
-    row = {"job_id": job, "position": step.position, **said}
-    values = [literal(value, C[name].type) for name, value in row.items()]
-    added = insert_into(session, STEPS).from_select(list(row), _held(job, attempt, *values))
+    return bool(session.run(_record(dialect_of(session)), said))
+
+
+@cache
+def _record(dialect: str) -> Prepared:
+    """Each step of each job is written, most of them twice."""
+    row = {name: bindparam(f"b_{name}", type_=C[name].type) for name in (*PLACE, *SAID)}
+    held = _held(row["job_id"], row["attempt"], *row.values())
+    added = insert_of(dialect, STEPS).from_select(list(row), held)
     upsert = added.on_conflict_do_update(
-        index_elements=[C.job_id, C.position], set_={name: added.excluded[name] for name in said}
+        index_elements=[C[name] for name in PLACE],
+        set_={name: added.excluded[name] for name in SAID},
     )
-    return session.execute(upsert.returning(C.job_id)).first() is not None
+    return Prepared(upsert.returning(C.job_id), (C.job_id,))
 
 
 def of(session: Session, job: JobId) -> list[StepRecord]:
@@ -92,7 +106,9 @@ def clear(session: Session, job: JobId, attempt: int) -> None:
     session.execute(delete(STEPS).where(C.job_id.in_(held), C.attempt < attempt))
 
 
-def _held(job: JobId, attempt: int, *columns: ColumnElement[Any]) -> Select[Any]:
+def _held(
+    job: JobId | ColumnElement[Any], attempt: int | ColumnElement[Any], *columns: ColumnElement[Any]
+) -> Select[Any]:
     """A row of these while the attempt has the job; none else. Nobody takes it over meanwhile."""
     mine = select(*columns).select_from(JOBS).where(JOBS.c.id == job, JOBS.c.attempt == attempt)
     return mine.where(text(f"jobs.{RUNNING_ONLY}")).with_for_update(read=True)
