@@ -1,8 +1,9 @@
 """Git, in the few sentences that hive needs.
 
 Repos of hive's own (applied, meta) are read as git's files backend lays them: a ref is a file, or a
-line of `packed-refs`; an object that lies loose is a file too; so a look starts no program. What a
-commit holds never changes, so it is read once. Everything that changes a repo is git's own doing.
+line of `packed-refs`; an object that lies loose is a file too, and so is the index; so a look
+starts no program. What a commit holds never changes, so it is read once. Everything that changes a
+repo is git's own doing.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
-from hive.adapters import loose, refs, streams, weight
+from hive.adapters import index, loose, refs, streams, weight
 from hive.adapters.files import ANY, Files, told
 from hive.adapters.gitsafe import ENVIRONMENT, ON_A_COPY, broken, said
 from hive.adapters.held import Held
@@ -33,6 +34,8 @@ MAIN = "refs/heads/main"
 
 log = logging.getLogger(__name__)
 
+ROOT = ""
+"""The path of all that a commit holds: what is held of it is the tree's id."""
 PREFIX = re.compile(r"[0-9a-f]{7,40}", re.ASCII)
 PLAIN = "* -text -ident !filter !working-tree-encoding\n"
 """Attributes that a fetched tree is shown with, whatever it says: to the letter, or it never looks
@@ -112,9 +115,20 @@ class Git:
             return tuple(refs.corpses(repo / ".git"))
 
     def is_clean(self, repo: Path) -> bool:
-        """The index and the tree show what HEAD names, and nothing else."""
+        """The index and the tree show what HEAD names, and nothing else.
+
+        Git is asked where they do not, or that is not sure from the index alone.
+        """
+        with suppress(loose.Unknown):
+            index.expect_clean(repo, lambda rev: self._tree(repo, rev))
+            return True
         status = ("status", "--porcelain=v2", "--untracked-files=all", "--ignore-submodules=all")
         return not self._run(repo, *status).raw
+
+    def _tree(self, repo: Path, rev: Rev) -> str:
+        """The id of all that the commit holds, where that is known without a program."""
+        known = self.held.known((rev, ROOT)).get((rev, ROOT))
+        return known or loose.commit(repo / ".git", rev).tree
 
     def subjects(self, repo: Path, ref: str) -> tuple[str, ...]:
         """First lines of the commits of `ref`, newest first."""
@@ -223,6 +237,7 @@ class Git:
             for rev in {spec.partition(":")[0] for spec in refspecs}:
                 with suppress(loose.Unknown):
                     found = {path: loose.file(scratch / ".git", rev, path) for path in reads}
+                    found[ROOT] = loose.commit(scratch / ".git", rev).tree
                     self.held.learn({(Rev(rev), path): text for path, text in found.items()})
 
     def resolve(self, source: HostileRepo, prefix: str, *, scratch: Path) -> Rev:
