@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -46,18 +46,19 @@ class Holder:
 class Lock:
     """Held until `release`, by the thread that took it, and by children that inherited it."""
 
-    __slots__ = ("_descriptor", "_holder", "_locks", "_notes", "path")
+    __slots__ = ("_descriptor", "_locks", "_notes", "_worker", "path")
 
     def __init__(
         self, locks: Locks, path: Path, descriptor: int, *, notes: bool, about: str
     ) -> None:
         us = os.getpid()
+        worker = {"about": about[:ABOUT], "worker_pid": us, "worker_started": start_of(us)}
         self.path = path
         self._locks = locks
         self._descriptor = descriptor
         self._notes = notes
-        self._holder = Holder(about[:ABOUT], us, start_of(us), None, None)
-        self._write()
+        self._worker = json.dumps(worker, ensure_ascii=False).removesuffix("}")
+        self._write("null", "null")
 
     @property
     def descriptor(self) -> int:
@@ -65,10 +66,9 @@ class Lock:
 
     def note(self, pid: int) -> None:
         """Write `pid`, the leader of a new session, into the file; one that is gone is left out."""
-        started = start_of(pid)
-        if self._notes and started is not None:
-            self._holder = replace(self._holder, session=pid, session_started=started)
-            self._write()
+        started = start_of(pid) if self._notes else None
+        if started is not None:
+            self._write(f"{pid}", f'"{started}"')
 
     def release(self) -> None:
         """Twice is once. Closed, not unlocked: a child that still works keeps it."""
@@ -87,8 +87,9 @@ class Lock:
     def __exit__(self, *_: object) -> None:
         self.release()
 
-    def _write(self) -> None:
-        text = json.dumps(asdict(self._holder), ensure_ascii=False)
+    def _write(self, session: str, started: str) -> None:
+        """What it says of the worker is there already: a child has little time before its exec."""
+        text = f'{self._worker}, "session": {session}, "session_started": {started}}}'
         line = text.encode(errors="replace").ljust(SIZE - 1) + b"\n"
         os.pwrite(self._descriptor, line, 0)
 

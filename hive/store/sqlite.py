@@ -41,6 +41,7 @@ def engine_of(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def _settle(connection: sqlite3.Connection, _: object) -> None:
         connection.isolation_level = None  # or the driver begins by itself, deferred
+        connection.execute("PRAGMA temp_store=MEMORY")  # or a statement may make a file of its own
         with _alone_in(path.parent):
             use_wal(connection)
 
