@@ -274,6 +274,12 @@ def on_sqlite(tmp_path: Path) -> Iterator[Database]:
     database.dispose()
 
 
+def test_a_statement_makes_no_file_of_its_own(on_sqlite: Database) -> None:
+    """Seen: a submit and a claim each made one in /var/tmp, and removed it."""
+    with on_sqlite.write() as session:
+        assert session.scalar(text("PRAGMA temp_store")) == 2  # in memory
+
+
 def set_pragma(database: Database, pragma: str) -> None:
     """On every connection from now on."""
     database.dispose()
