@@ -57,7 +57,7 @@ class Turns:
                 hand.writes_for = [hand]
                 return hand
             self._waiting.append(hand)
-        hand.is_called.wait()
+        hand.is_called.acquire()
         return hand
 
     def _write_for(self, hands: list[_Hand]) -> None:
@@ -71,8 +71,8 @@ class Turns:
                 raise
             log.info("turns.apart count=%d because=%s", len(hands), error.message)
         finally:
-            for hand in hands:
-                hand.is_called.set()
+            for hand in hands[1:]:  # the first is who writes
+                hand.is_called.release()
 
     def _pass_on(self) -> None:
         with self._change:
@@ -80,7 +80,7 @@ class Turns:
             self._free += not hands
         if hands:
             hands[0].writes_for = hands
-            hands[0].is_called.set()
+            hands[0].is_called.release()
 
     def _written(self, turns: Sequence[Turn]) -> list[Turned]:
         host = self._host
@@ -101,4 +101,6 @@ class _Hand:
         self.turn = turn
         self.turned: Turned | None = None
         self.writes_for: list[_Hand] = []
-        self.is_called = threading.Event()
+        self.is_called = threading.Lock()
+        """Taken, until somebody calls it: once, and dearer things than a lock are not needed."""
+        self.is_called.acquire()
