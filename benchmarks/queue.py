@@ -33,7 +33,7 @@ AGENTS = 20
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--jobs", type=int, default=10_000)
+    parser.add_argument("--jobs", type=int, default=3000)
     parser.add_argument("--samples", type=int, default=100)
     parser.add_argument("--history", type=int, default=1_000_000)
     parser.add_argument("--quick", action="store_true", help="without history, kills and idling")

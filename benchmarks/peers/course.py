@@ -1,4 +1,4 @@
-"""The course that every peer runs: the same jobs, the same eight hands, the same clock.
+"""The course that every peer runs: the same jobs, the same two hands, the same clock.
 
 First all jobs are enqueued, then one worker is started and does them. Then, while it idles, one
 job at a time.
@@ -21,7 +21,7 @@ from benchmarks.peers.stamps import Stamps
 from benchmarks.servers import kept_folder
 from hive.adapters.clock import SystemClock, wait_until
 
-HANDS = 8
+HANDS = 2
 """Jobs that a worker does at once."""
 POLL_MS = 10
 """How often an idle worker looks, of the peers that poll: far more often than they do unasked."""
@@ -31,7 +31,8 @@ CLOCK = SystemClock()
 PATIENCE = 30.0
 """Seconds in which a worker must do something."""
 NOW_AND_THEN = timedelta(milliseconds=5)
-WARM_UP = 5
+WARM_UP = 20
+"""Samples that do not count: of the flood before there are still messages to drop."""
 REST = (0.030, 0.130)
 """Seconds between two samples, at random: no rhythm of a poll can hide."""
 
