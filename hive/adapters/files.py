@@ -138,7 +138,6 @@ class Files:
         """Remove a folder and all in it, following no link; absent is fine."""
         with told(folder):
             try:
-                folder.lstat()
                 parent = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             except FileNotFoundError:
                 return

@@ -86,7 +86,8 @@ def turn_over(
     except IntegrityError:
         raise _raced(", ".join(turn.job.lock for turn in ordered)) from None
     turned: dict[JobId, Turned] = {}
-    for turn, ended, claimed in zip(ordered, found, found[len(ends) :], strict=False):
+    ended_rows, next_rows = found[: len(ends)], found[len(ends) :]
+    for turn, ended, claimed in zip(ordered, ended_rows, next_rows, strict=True):
         done = moves.moved(session, ended, FINISH, now)
         if done is None:
             raise moves.illegal(find(session, turn.job.id), FINISH, turn.job.attempt)

@@ -10,7 +10,7 @@ from pathlib import Path
 from hive.adapters.beneath import Beneath
 from hive.adapters.git import MAIN, Git
 from hive.adapters.hostile import HostileRepo
-from hive.adapters.shell import LocalShell
+from hive.adapters.shell import LocalShell, Stream
 from hive.domain.names import Rev
 
 SHELL = LocalShell({"PATH": os.environ["PATH"], "LANG": "C.UTF-8"})
@@ -64,3 +64,15 @@ def fetch(to: Path, source: Path, *refspecs: str, git: Git = GIT) -> None:
 def grown(repo: Path, subject: str, files: Mapping[str, str] = FILES, ref: str = MAIN) -> Rev:
     """One commit more."""
     return GIT.commit(repo, ref, files, parent=GIT.ref(repo, ref), subject=subject, at=AT)
+
+
+class Told:
+    """A git, and the programs that it started."""
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+        self.git = Git(LocalShell({"PATH": os.environ["PATH"]}, tell=self._hear))
+
+    def _hear(self, stream: Stream, line: str) -> None:
+        if stream is Stream.COMMAND:
+            self.started.append(line)

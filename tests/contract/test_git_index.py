@@ -9,26 +9,13 @@ from pathlib import Path
 import pytest
 
 from hive.adapters import index
-from hive.adapters.git import MAIN, Git
+from hive.adapters.git import MAIN
 from hive.adapters.loose import Unknown
-from hive.adapters.shell import LocalShell, Stream
 from hive.domain.names import Rev
-from tests.contract.git_samples import GIT, a_repo, by_hand, fetch, grown, main_of
+from tests.contract.git_samples import GIT, Told, a_repo, by_hand, fetch, grown, main_of
 
 FILES = {"flake.nix": "{ }\n", "a/b/c": "deep é\n", "a/d": "", "e f": "x" * 5000}
 LONG_AGO = 1_000_000_000  #: seconds since 1970
-
-
-class Told:
-    """A git, and the programs that it started."""
-
-    def __init__(self) -> None:
-        self.started: list[str] = []
-        self.git = Git(LocalShell({"PATH": os.environ["PATH"]}, tell=self._hear))
-
-    def _hear(self, stream: Stream, line: str) -> None:
-        if stream is Stream.COMMAND:
-            self.started.append(line)
 
 
 @pytest.fixture

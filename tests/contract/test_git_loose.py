@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import zlib
 from pathlib import Path
 
 import pytest
 
 from hive.adapters import loose
-from hive.adapters.git import MAIN, Git
-from hive.adapters.shell import LocalShell, Stream
-from tests.contract.git_samples import GIT, a_repo, grown
+from hive.adapters.git import MAIN
+from tests.contract.git_samples import GIT, Told, a_repo, grown
 
 DEPLOY = "deploy alice deployed/"
-
-
-class Told:
-    """A git, and the programs that it started."""
-
-    def __init__(self) -> None:
-        self.started: list[str] = []
-        self.git = Git(LocalShell({"PATH": os.environ["PATH"]}, tell=self._hear))
-
-    def _hear(self, stream: Stream, line: str) -> None:
-        if stream is Stream.COMMAND:
-            self.started.append(line)
 
 
 def an_object(repo: Path, name: str) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
@@ -24,6 +24,9 @@ pytestmark = ON_POSTGRES
 ECHO = b"SELECT $1::text, $2::int, $3::timestamptz, $4::bool, $5::json, $6::text"
 TWICE = b"SELECT $1::int * 2"
 SLEEP = Prepared(text("SELECT pg_sleep(9)"))
+ASLEEP = text(
+    "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+)
 LARGE = "ü" * 4_000_000
 """More than a socket holds, both ways."""
 
@@ -97,22 +100,20 @@ def test_what_is_prepared_outlives_every_rollback(database: Database) -> None:
 @pytest.mark.usefixtures("interruptible")
 def test_who_waits_for_the_server_can_be_interrupted(database: Database) -> None:
     """The connection is given up: nobody is handed what it has half done."""
-    timer = threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT))
+    killer = _once_asleep(database, lambda _: os.kill(os.getpid(), signal.SIGINT))
     with pytest.raises(KeyboardInterrupt), database.write() as session:
         a_job(session)
-        timer.start()
+        killer.start()
         session.run(SLEEP, {})
+    killer.join()
     with database.read() as session:
         assert jobs.live(session) == []
 
 
 def test_a_server_that_goes_while_it_is_waited_for_is_told(database: Database) -> None:
-    with database.read() as session:
-        (pid,) = session.execute(text("SELECT pg_backend_pid()")).one()
     with database.engine.connect() as connection:
         driver: Any = connection.connection.driver_connection
-        assert driver.info.backend_pid == pid
-        killer = threading.Timer(0.2, lambda: _end(database, pid))
+        killer = _once_asleep(database, lambda pid: _end(database, pid))
         killer.start()
         with pytest.raises(psycopg.OperationalError):
             Pipe(driver).send((b"SELECT pg_sleep(9)", ()))
@@ -121,6 +122,20 @@ def test_a_server_that_goes_while_it_is_waited_for_is_told(database: Database) -
         connection.invalidate()
     with database.write() as session:
         a_job(session)
+
+
+def _once_asleep(database: Database, act: Callable[[int], object]) -> threading.Thread:
+    """It acts on the session that sleeps, when the server says that one does."""
+
+    def acts() -> None:
+        while True:
+            with database.read() as session:
+                pid = session.scalar(ASLEEP)
+            if pid is not None:
+                act(pid)
+                return
+
+    return threading.Thread(target=acts)
 
 
 def _end(database: Database, pid: int) -> None:
