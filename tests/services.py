@@ -26,10 +26,11 @@ import psycopg
 import pytest
 import redis
 
-from hive.adapters.processes import is_alive
+from hive.adapters.processes import is_alive, look
 from hive.adapters.shell import ANY_EXIT, LocalShell
 
 PATIENCE = 60.0
+STOPPED = "T"  #: proc(5)
 ROOT = Path(__file__).parents[1]
 LAB = ROOT / "scripts" / "lab"
 #: Looked up before the tests are given a home of their own: what is made once stays in the user's.
@@ -172,19 +173,28 @@ class Server:
 
     def end(self, number: signal.Signals = signal.SIGKILL) -> None:
         """Gone when this returns."""
-        pid = self.pid()
-        assert pid is not None, f"there is nothing at {self.url}"
+        pid = self._there()
         os.kill(pid, number)
         deadline = time.monotonic() + PATIENCE
         while is_alive(pid, None) and time.monotonic() < deadline:
             time.sleep(0.02)
 
     def pause(self) -> None:
-        os.kill(self.pid() or 0, signal.SIGSTOP)
+        """It answers nothing when this returns: a signal is on its way for a moment."""
+        pid = self._there()
+        os.kill(pid, signal.SIGSTOP)
+        deadline = time.monotonic() + PATIENCE
+        while (seen := look(pid)) and seen.state != STOPPED and time.monotonic() < deadline:
+            time.sleep(0.001)
 
     def go_on(self) -> None:
         if (pid := self.pid()) is not None:
             os.kill(pid, signal.SIGCONT)
+
+    def _there(self) -> int:
+        pid = self.pid()
+        assert pid is not None, f"there is nothing at {self.url}"
+        return pid
 
 
 @contextmanager

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from hive.adapters.locks import Locks
 from hive.domain.event import FENCED, NewEvent
-from hive.domain.job import Job, JobId
+from hive.domain.job import FINISH, Job, JobId, JobState
 from hive.errors import FencedOut, Halted, HiveError, Transient
 from hive.queue import ending
 from hive.queue.attempt import Attempt
@@ -22,28 +23,46 @@ from hive.queue.run import Run
 from hive.queue.turns import Turns
 from hive.queue.written import surely
 from hive.store import claims, events, jobs
-from hive.store.claims import Turn
+from hive.store.turns import Turn
 
 log = logging.getLogger("hive.execute")
 
 
+@dataclass(frozen=True, slots=True)
+class Next:
+    """A job that was claimed with the end of the one before it in its lock."""
+
+    job: Job
+    follows: bool
+    """The lock was held since, and nothing of that one lies about."""
+
+
 def execute(
-    host: Host, heart: Heart, job: Job, locks: Locks, *, turns: Turns | None = None
-) -> Job | None:
+    host: Host,
+    heart: Heart,
+    job: Job,
+    locks: Locks,
+    *,
+    turns: Turns | None = None,
+    follows: bool = False,
+) -> Next | None:
     """Raises nothing that the job did: its row says how it ended.
 
     Whoever took the job over writes its end: a fenced attempt leaves quietly. Interrupted, the job
     is given back, and the interrupt goes on. Where there are `turns` that go on, the next of the
-    lock is claimed in the transaction that ends this one, and returned.
+    lock is claimed in the transaction that ends this one, and returned. It `follows` where nothing
+    of this one lies about.
     """
     attempt = Attempt(job, host.clock)
     lines = LineWriter(host.database, job.id, attempt=job.attempt, limit=host.log_limit)
     journal = JobJournal(host.database, host.clock, job, lines, attempt)
     try:
         with heart.keeps(attempt):
-            found = Run(host, attempt, locks, journal).ending()
+            run = Run(host, attempt, locks, journal, follows)
+            found = run.ending()
             journal.flush()
-            return _written(host, heart, attempt, found, turns)
+            next_one = _written(host, heart, attempt, found, turns)
+            return None if next_one is None else Next(next_one, run.is_clear)
     except FencedOut as refused:
         _tell_fenced(host, job, refused)
         return None
@@ -75,15 +94,17 @@ def _ended(host: Host, heart: Heart, job: Job, found: Ending, turns: Turns | Non
     children: Sequence[JobId] = ()
     goes_on = turns is not None and turns.goes_on()
     if turns is not None and goes_on and isinstance(found, Finished) and found.is_all:
-        ended, next_one = turns.over(Turn(job, found.said))
+        state: JobState = FINISH.end
+        next_one = turns.over(Turn(job, found.said))
     else:
         now = host.clock.now()
         with host.database.write() as session:
             ended = ending.write(session, job, found, failure_limit=host.failure_limit, now=now)
+            state = ended.state
             next_one = next_claim(session, host, heart, job.lock) if goes_on else None
             if _has_children(found):
                 children = jobs.children(session, job.id)
-    log.info("job.moved job=%s state=%s attempt=%s", job.id, ended.state, job.attempt)
+    log.info("job.moved job=%s state=%s attempt=%s", job.id, state, job.attempt)
     for child in children:
         host.bell.ring(job.node, child)
     return next_one

@@ -35,11 +35,20 @@ class Run:
     attempt: Attempt
     locks: Locks
     journal: JobJournal
+    follows: bool = False
+    """The lock was held since an attempt of which nothing lies about: there is nothing to clear."""
     world: World = field(init=False)
+    _cleared_behind: int | None = field(init=False, default=None)
+    """The position of the step behind which nothing was left lying about."""
 
     @property
     def job(self) -> Job:
         return self.attempt.job
+
+    @property
+    def is_clear(self) -> bool:
+        """Nothing of it lies about."""
+        return self._cleared_behind == self.journal.at
 
     def ending(self) -> Ending:
         """Raises `FencedOut`, or `Halted` with the fence, when the end is another attempt's."""
@@ -183,14 +192,19 @@ class Run:
         return ending.is_worth_again(self.job, error, self.host.failure_limit, switched=switched)
 
     def _begin(self, recipe: Recipe) -> None:
-        clear_leftovers(self.world, recipe.agent)
+        if not self.follows or self.job.attempt > 1:
+            clear_leftovers(self.world, recipe.agent)
+        self._cleared_behind = self.journal.at
         if self.job.attempt > 1:
             self.journal.begin()
 
     def _clear(self, recipe: Recipe) -> None:
         """What the steps left lying about; where that fails, the next attempt does it."""
-        if self.journal.at >= 0:
-            self._sure(lambda: clear_leftovers(self.world, recipe.agent))
+        if self.is_clear:
+            return
+        found = self._sure(lambda: clear_leftovers(self.world, recipe.agent))
+        if not isinstance(found, HiveError):
+            self._cleared_behind = self.journal.at
 
     def _is_recorded(self, recipe: Recipe) -> bool:
         """Where meta cannot be read nothing is known to be recorded; the restore then says why."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from typing import Final
+from datetime import datetime
+from typing import Final, TypedDict
 
+from hive.domain.job import Job
 from hive.domain.worker import LEASE
 from hive.errors import HiveError
 from hive.queue.heartbeat import Heart
 from hive.queue.host import Host
-from hive.store import claims
-from hive.store.claims import Turn, Turned
+from hive.store import turns
+from hive.store.turns import Turn, Turned
 
 LANES: Final = 2
 """Transactions at once: while one waits for the disk, the other has the processor."""
@@ -36,8 +38,11 @@ class Turns:
         self._free = LANES
         self._waiting: list[_Hand] = []
 
-    def over(self, turn: Turn) -> Turned:
-        """The job as it ended, and the next one. Raises what a transaction of its own would."""
+    def over(self, turn: Turn) -> Job | None:
+        """The job has ended; the next one of its lock. Raises what a transaction of its own would.
+
+        It may be None where there is a next one, which is to be claimed as any other.
+        """
         hand = self._joined(turn)
         if hand.writes_for:
             try:
@@ -45,8 +50,9 @@ class Turns:
             finally:
                 self._pass_on()
         if hand.turned is None:
-            (hand.turned,) = self._written([turn])
-        return hand.turned
+            self._write([hand])
+        assert hand.turned is not None
+        return hand.turned.following
 
     def _joined(self, turn: Turn) -> _Hand:
         """It writes, has been written for, or has to see to itself."""
@@ -61,11 +67,9 @@ class Turns:
         return hand
 
     def _write_for(self, hands: list[_Hand]) -> None:
-        """What goes wrong with one undoes all: then each goes by itself, to its own trouble."""
+        """What goes wrong with one may undo all: then each goes by itself, to its own trouble."""
         try:
-            turned = self._written([hand.turn for hand in hands])
-            for hand, one in zip(hands, turned, strict=True):
-                hand.turned = one
+            self._write(hands)
         except HiveError as error:
             if len(hands) == 1:
                 raise
@@ -82,14 +86,41 @@ class Turns:
             hands[0].writes_for = hands
             hands[0].is_called.release()
 
-    def _written(self, turns: Sequence[Turn]) -> list[Turned]:
-        host = self._host
-        with host.database.write() as session:
-            self._heart.register(session)
-            now = host.clock.now()
-            return claims.turn_over(
-                session, turns, worker=host.worker, now=now, leased_until=now + LEASE
-            )
+    def _write(self, hands: Sequence[_Hand]) -> None:
+        self._in_one_word([hand for hand in hands if hand.turn.is_quiet])
+        self._in_a_transaction([hand for hand in hands if hand.turned is None])
+
+    def _in_one_word(self, hands: Sequence[_Hand]) -> None:
+        """Where the database takes one. Who has claimed these jobs is registered."""
+        database = self._host.database
+        if hands and database.goes_by_pipe:
+            given = [hand.turn for hand in hands]
+            _note(hands, turns.turn_over_at_once(database, given, **self._who()))
+
+    def _in_a_transaction(self, hands: Sequence[_Hand]) -> None:
+        if hands:
+            with self._host.database.write() as session:
+                self._heart.register(session)
+                given = [hand.turn for hand in hands]
+                turned = turns.turn_over(session, given, **self._who())
+            _note(hands, turned)
+
+    def _who(self) -> _Who:
+        now = self._host.clock.now()
+        return {"worker": self._host.worker, "now": now, "leased_until": now + LEASE}
+
+
+def _note(hands: Sequence[_Hand], turned: Sequence[Turned | None]) -> None:
+    for hand, one in zip(hands, turned, strict=True):
+        hand.turned = one
+
+
+class _Who(TypedDict):
+    """Claims, and until when."""
+
+    worker: str
+    now: datetime
+    leased_until: datetime
 
 
 class _Hand:

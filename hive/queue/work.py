@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from hive.domain.job import Job, JobId
 from hive.queue.claim import claim, locked
-from hive.queue.execute import execute
+from hive.queue.execute import Next, execute
 from hive.queue.heartbeat import Heart
 from hive.queue.host import Host
 from hive.queue.turns import Turns
@@ -39,10 +39,11 @@ def work_off(
     """
     count = 0
     with locked(host, lock) as locks:
-        job = claim(host, heart, lock) if locks and turns.goes_on() else None
-        while locks and job:
-            tell(job.id)
-            job = execute(host, heart, job, locks, turns=turns)
+        first = claim(host, heart, lock) if locks and turns.goes_on() else None
+        one = None if first is None else Next(first, follows=False)
+        while locks and one:
+            tell(one.job.id)
+            one = execute(host, heart, one.job, locks, turns=turns, follows=one.follows)
             count += 1
     if count:
         _pass_on(host, lock)

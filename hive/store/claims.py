@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, Final
@@ -13,6 +11,7 @@ from sqlalchemy import (
     FromClause,
     Integer,
     Select,
+    Update,
     and_,
     bindparam,
     func,
@@ -24,11 +23,11 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from hive.domain.fullness import Fullness
-from hive.domain.job import BUILDING, CLAIM, FINISH, Job, JobId, JobState
+from hive.domain.job import BUILDING, CLAIM, Job, JobId, JobState
 from hive.domain.names import NodeName
 from hive.errors import Transient
 from hive.store import moves
-from hive.store.jobs import JOBS, READ, C, find, first_of, selected
+from hive.store.jobs import JOBS, READ, C, first_of, selected
 from hive.store.prepared import Asked, Found, Prepared
 from hive.store.session import Session, dialect_of
 from hive.store.tables import QUEUED_ONLY, RUNNING_ONLY, NodeRow
@@ -49,62 +48,28 @@ def claim(
     `Transient`, code `claim-raced`, when another job of the lock was quicker.
     """
     try:
-        found = session.run(*_asked(lock, worker, now, leased_until))
+        found = session.run(*asked(lock, worker=worker, now=now, leased_until=leased_until))
     except IntegrityError:
-        raise _raced(lock) from None
-    return _claimed(session, found, lock, now)
+        raise raced(lock) from None
+    return claimed(session, found, lock, now)
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """A job that has finished, and what its row then says."""
-
-    job: Job
-    said: Mapping[str, object]
-
-
-Turned = tuple[Job, Job | None]
-"""The job as it ended, and the next one of its lock."""
-
-
-def turn_over(
-    session: Session, turns: Sequence[Turn], *, worker: str, now: datetime, leased_until: datetime
-) -> list[Turned]:
-    """Each job has finished, as `moves.make` does it, and its worker has the next of its lock.
-
-    All is asked for at once, which saves the ways to a server and back. Raises as both do: then
-    nothing of it is so. Rows are locked by number: two that lock several wait for no circle.
-    """
-    ordered = sorted(turns, key=lambda turn: turn.job.id)
-    ends = [
-        moves.asked(turn.job.id, FINISH, now=now, attempt=turn.job.attempt, also=turn.said)
-        for turn in ordered
-    ]
-    nexts = [_asked(turn.job.lock, worker, now, leased_until) for turn in ordered]
-    try:
-        found = session.run_all(*ends, *nexts)
-    except IntegrityError:
-        raise _raced(", ".join(turn.job.lock for turn in ordered)) from None
-    turned: dict[JobId, Turned] = {}
-    ended_rows, next_rows = found[: len(ends)], found[len(ends) :]
-    for turn, ended, claimed in zip(ordered, ended_rows, next_rows, strict=True):
-        done = moves.moved(session, ended, FINISH, now)
-        if done is None:
-            raise moves.illegal(find(session, turn.job.id), FINISH, turn.job.attempt)
-        turned[done.id] = done, _claimed(session, claimed, turn.job.lock, now)
-    return [turned[turn.job.id] for turn in turns]
-
-
-def _asked(lock: str, worker: str, now: datetime, leased_until: datetime) -> Asked:
+def asked(lock: str, *, worker: str, now: datetime, leased_until: datetime) -> Asked:
+    """The one statement of a claim."""
     bound = {"b_lock": lock, "b_now": now, "b_worker": worker, "b_until": leased_until}
     return _claim(), bound
 
 
-def _claimed(session: Session, found: Found, lock: str, now: datetime) -> Job | None:
+def claimed(session: Session, found: Found, lock: str, now: datetime) -> Job | None:
+    """What it gave back, told to all whom it concerns."""
     job = moves.moved(session, found, CLAIM, now)
     if job is not None and job.parent_id is not None:
         _keep_to_the_number(session, job.parent_id, lock)
     return job
+
+
+def raced(lock: str) -> Transient:
+    return Transient(f"another claim was quicker than this one of {lock}", code=RACED)
 
 
 def next_of(session: Session, lock: str, now: datetime) -> Job | None:
@@ -125,11 +90,7 @@ def _keep_to_the_number(session: Session, parent: JobId, lock: str) -> None:
     at_once = session.scalar(row)
     running = select(func.count()).where(C.parent_id == parent, text(RUNNING_ONLY))
     if at_once is not None and (session.scalar(running) or 0) > at_once:
-        raise _raced(lock)
-
-
-def _raced(lock: str) -> Transient:
-    return Transient(f"another claim was quicker than this one of {lock}", code=RACED)
+        raise raced(lock)
 
 
 # Statements that every job needs are put together once: that takes longer than to run them.
@@ -137,8 +98,13 @@ def _raced(lock: str) -> Transient:
 
 @cache
 def _claim() -> Prepared:
-    first = _next().with_only_columns(C.id).scalar_subquery()
-    return Prepared(
+    return Prepared(claiming().returning(*READ), READ)
+
+
+def claiming(*, beside: ColumnElement[int] | None = None) -> Update:
+    """What stands first in the lock `b_lock`, where `beside` is not counted as running."""
+    first = _first(beside).with_only_columns(C.id).scalar_subquery()
+    return (
         update(JOBS)
         .where(C.id == first, C.state == JobState.QUEUED)
         .values(
@@ -149,14 +115,16 @@ def _claim() -> Prepared:
             started_at=func.coalesce(C.started_at, NOW),
             run_at=None,
         )
-        .returning(*READ),
-        READ,
     )
 
 
 @cache
 def _next() -> Select[Any]:
-    waits = selected(C.lock == bindparam("b_lock"), text(QUEUED_ONLY), *_claimable())
+    return _first()
+
+
+def _first(beside: ColumnElement[int] | None = None) -> Select[Any]:
+    waits = selected(C.lock == bindparam("b_lock"), text(QUEUED_ONLY), *_claimable(beside))
     return waits.order_by(C.priority, C.id).limit(1)
 
 
@@ -168,10 +136,11 @@ def _due() -> Select[Any]:
     return ordered.limit(bindparam("b_most", type_=Integer))
 
 
-def _claimable() -> tuple[ColumnElement[bool], ...]:
-    """Of a queued job: it is due, and nothing holds it back."""
+def _claimable(beside: ColumnElement[int] | None = None) -> tuple[ColumnElement[bool], ...]:
+    """Of a queued job: it is due, and nothing but `beside` holds it back."""
     other = JOBS.alias("running")
     of_lock = select(other.c.id).where(other.c.lock == C.lock, text(f"running.{RUNNING_ONLY}"))
+    of_lock = of_lock if beside is None else of_lock.where(other.c.id != beside)
     return ~of_lock.correlate(JOBS).exists(), *but_for_its_lock(JOBS)
 
 

@@ -22,11 +22,11 @@ from sqlalchemy import (
 )
 
 from hive.domain.event import Event, NewEvent
-from hive.domain.job import JobId
+from hive.domain.job import CLAIM, FINISH, JobId
 from hive.domain.names import AgentName, NodeName
 from hive.store.prepared import Prepared
 from hive.store.session import Session, dialect_of
-from hive.store.tables import AgentRow, EventRow
+from hive.store.tables import RUNNING_ONLY, AgentRow, EventRow
 
 EVENTS: Final = cast(Table, EventRow.__table__)
 C: Final = EVENTS.c
@@ -47,6 +47,21 @@ _ADD_KNOWN: Final = Prepared(
         " SELECT e.at, e.kind, e.node, e.job_id, e.agent, CAST(e.data AS json)"
         " FROM known, json_to_recordset(CAST(:said AS json)) AS e(at timestamptz, kind text,"
         " node text, job_id integer, agent text, data text)"
+    )
+)
+#: As `_ADD_KNOWN`, of what a turn in one word has moved, which nobody has seen yet: rows of this
+#: transaction's own. Sent behind all moves, so that who waits for a row keeps nobody from the lock.
+OF_TURN: Final = Prepared(
+    text(
+        f"WITH known AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared({WRITING})), moved AS ("
+        f" SELECT 1 AS place, 'job.{FINISH.name}' AS kind, xmin, id, node, agent, state, attempt"
+        " FROM jobs WHERE id = CAST(:b_id AS integer)"
+        f" UNION ALL SELECT 2, 'job.{CLAIM.name}', xmin, id, node, agent, state, attempt"
+        f" FROM jobs WHERE lock = :b_lock AND {RUNNING_ONLY})"
+        " INSERT INTO events (at, kind, node, job_id, agent, data)"
+        " SELECT CAST(:b_now AS timestamptz), moved.kind, node, id, agent,"
+        " json_build_object('state', state, 'attempt', attempt) FROM known, moved"
+        " WHERE xmin = CAST(pg_current_xact_id_if_assigned() AS xid) ORDER BY place"
     )
 )
 

@@ -17,10 +17,8 @@ from sqlalchemy import (
     Select,
     Table,
     TextClause,
-    and_,
     bindparam,
     func,
-    or_,
     select,
     text,
     update,
@@ -65,14 +63,9 @@ _START_ABOVE: Final = {
 
 #: Made once: to make a statement anew, and a key to its compiled form, costs more than to run it.
 _OF_ID: Final = Prepared(select(*READ).where(C.id == bindparam("b_id")), READ)
-_KNOWN: Final = Prepared(
-    select(C.idempotency_key, *READ).where(
-        or_(
-            C.idempotency_key == bindparam("b_key"),
-            and_(C.unique_key == bindparam("b_equal"), text(LIVE_ONLY)),
-        )
-    ),
-    (C.idempotency_key, *READ),
+_OF_KEY: Final = Prepared(select(*READ).where(C.idempotency_key == bindparam("b_key")), READ)
+_EQUAL: Final = Prepared(
+    select(*READ).where(C.unique_key == bindparam("b_equal"), text(LIVE_ONLY)), READ
 )
 _UNBEGUN: Final = {
     "state": JobState.QUEUED, "attempt": 0, "failures": 0, "losses": 0, "restoring": False,
@@ -182,17 +175,20 @@ def start_above(session: Session, number: int) -> None:
 
 
 def _known(session: Session, new: NewJob) -> Job | None:
-    """The job of its idempotency key, or the live one that is equal: by one look for both."""
-    bound = {"b_key": new.idempotency_key, "b_equal": new.unique_key}
-    found = session.run(_KNOWN, bound)
-    if new.idempotency_key is not None:
-        for key, *row in found:
-            if key == new.idempotency_key:
-                return _of_key(_job(row), new)
-    return _equal_live(session, _job(found[0][1:]), new) if found else None
+    """The job of its idempotency key, or the live one that is equal.
+
+    Looked for apart, and only what may be there: PostgreSQL plans one look for both anew each time.
+    """
+    of_key = () if new.idempotency_key is None else ((_OF_KEY, {"b_key": new.idempotency_key}),)
+    equal = () if new.unique_key is None else ((_EQUAL, {"b_equal": new.unique_key}),)
+    found = session.run_all(*of_key, *equal) if of_key or equal else []
+    if of_key and (known := sole(found[0])) is not None:
+        return _with_key(known, new)
+    known = sole(found[-1]) if equal else None
+    return None if known is None else _equal_live(session, known, new)
 
 
-def _of_key(job: Job, new: NewJob) -> Job:
+def _with_key(job: Job, new: NewJob) -> Job:
     """Another request under its key is refused."""
     if not _is_same(job, new):
         raise Refused(
@@ -242,7 +238,7 @@ def first_of(
 
 
 def sole(found: Found) -> Job | None:
-    return _job(found[0]) if found else None
+    return of_columns(found[0]) if found else None
 
 
 def all_of(session: Session, statement: Select[Any]) -> list[Job]:
@@ -251,10 +247,11 @@ def all_of(session: Session, statement: Select[Any]) -> list[Job]:
 
 def job_of(row: Row[*tuple[Any, ...]]) -> Job:
     """Of a row that begins with the columns of `READ`."""
-    return _job(row)
+    return of_columns(row)
 
 
-def _job(row: Sequence[Any]) -> Job:
+def of_columns(row: Sequence[Any]) -> Job:
+    """Of values in the order of `READ`, and what comes behind them."""
     values = dict(zip(NAMES, row, strict=False))
     node, agent, error = values["node"], values["agent"], values["error"]
     values["node"] = NodeName(node)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from functools import cache
@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
+    Update,
     and_,
     bindparam,
     func,
@@ -100,9 +101,9 @@ def asked(
     also: Mapping[str, object],
 ) -> Asked:
     """The one statement that makes it."""
-    values = {**_of_state(move.end, now), **also}
+    values = values_of(move, now, also)
     mine = {"b_id": job} if attempt is None else {"b_id": job, "b_attempt": attempt}
-    return _update(move, tuple(values), attempt is not None, only), mine | _bound(values)
+    return _update(move, tuple(values), attempt is not None, only), mine | binds(values)
 
 
 def rescue(session: Session, job: Job, *, now: datetime) -> Job | None:
@@ -187,6 +188,16 @@ def _lost_again(job: Job) -> Trouble:
 def _update(
     move: Move, columns: tuple[str, ...], is_fenced: bool, only: ColumnElement[bool] | None
 ) -> Prepared:
+    return Prepared(changing(move, columns, is_fenced=is_fenced, only=only).returning(*READ), READ)
+
+
+def changing(
+    move: Move,
+    columns: Iterable[str],
+    *,
+    is_fenced: bool = True,
+    only: ColumnElement[bool] | None = None,
+) -> Update:
     """Of the job `b_id`, in its attempt `b_attempt` where that is asked; each column is bound."""
     states = sorted(move.start)
     in_state = or_(*(C.state == state for state in states))
@@ -196,7 +207,7 @@ def _update(
     if only is not None:
         mine = mine.where(only)
     values = {name: bindparam(f"to_{name}", type_=C[name].type) for name in columns}
-    return Prepared(mine.values({**values, "state": move.end}).returning(*READ), READ)
+    return mine.values({**values, "state": move.end})
 
 
 def _unless_cancelled(
@@ -237,11 +248,17 @@ def _before(session: Session, job: Job) -> Job | None:
     return first_of(session, ended.order_by(C.id.desc()).limit(1))
 
 
-def _bound(values: Mapping[str, Any]) -> dict[str, Any]:
+def binds(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns as `changing` names what they are bound to."""
     return {
         f"to_{name}": asdict(value) if isinstance(value, Trouble) else value
         for name, value in values.items()
     }
+
+
+def values_of(move: Move, now: datetime, also: Mapping[str, Any]) -> dict[str, Any]:
+    """What changes with it, but for the state."""
+    return {**_of_state(move.end, now), **also}
 
 
 def _of_state(state: JobState, now: datetime) -> dict[str, Any]:

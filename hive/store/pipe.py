@@ -47,6 +47,18 @@ class Pipe:
         """
         before = [] if self._is_in_transaction else [self._begin]
         after = [COMMIT] if commits else []
+        return self._sent(before, commands, after)
+
+    def send_alone(self, *commands: Command) -> list[list[Row]]:
+        """The rows of each, where no transaction is open: the server makes one of all of them.
+
+        Raises as `send`; then nothing of it is so, but where the connection was lost meanwhile.
+        """
+        return self._sent([], commands, [])
+
+    def _sent(
+        self, before: Sequence[Command], commands: Sequence[Command], after: Sequence[Command]
+    ) -> list[list[Row]]:
         answers = self._answers([*before, *commands, *after])
         return [self._rows(one) for one in answers[len(before) : len(before) + len(commands)]]
 
@@ -74,7 +86,9 @@ class Pipe:
         self._libpq.pipeline_sync()
         self._flush()
         found = [self._next() for _ in is_answer]
-        self._next()  # of the sync
+        synced = self._next()
+        if synced.status != ExecStatus.PIPELINE_SYNC:  # a commit of the server's own has failed
+            raise error_from_result(synced, self._driver.info.encoding)
         self._libpq.exit_pipeline_mode()
         for one in found:
             if one.status not in DONE:

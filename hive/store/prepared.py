@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 from weakref import WeakKeyDictionary
 
@@ -122,8 +123,17 @@ def send(connection: Connection, *asked: Asked) -> list[Found]:
         connection.begin()  # as SQLAlchemy does, where it is asked
     with _guarded(connection):
         if _pipes(connection):
-            return _piped(connection, asked)
+            return _piped(connection, asked, _pipe(connection).send)
         return [_sent(connection, *one) for one in asked]
+
+
+def send_alone(connection: Connection, *asked: Asked) -> list[Found]:
+    """The rows of each; together they are a transaction. On PostgreSQL only.
+
+    Raises as `send`; then nothing of it is so, but where the connection was lost meanwhile.
+    """
+    with _guarded(connection):
+        return _piped(connection, asked, _pipe(connection).send_alone)
 
 
 def commit(connection: Connection, *asked: Asked) -> None:
@@ -131,7 +141,7 @@ def commit(connection: Connection, *asked: Asked) -> None:
     try:
         with _guarded(connection):
             if asked and _pipes(connection):
-                _piped(connection, asked, commits=True)
+                _piped(connection, asked, partial(_pipe(connection).send, commits=True))
             elif asked:
                 send(connection, *asked)
             connection.commit()  # which knows where it is done already
@@ -151,7 +161,9 @@ def _sent(connection: Connection, statement: Prepared, bound: Bound) -> Found:
         return words.rows(cursor.fetchall()) if words.out_of else []
 
 
-def _piped(connection: Connection, asked: Sequence[Asked], *, commits: bool = False) -> list[Found]:
+def _piped(
+    connection: Connection, asked: Sequence[Asked], send: Callable[..., list[Found]]
+) -> list[Found]:
     words = [statement.of(connection.dialect) for statement, _ in asked]
     params = [one.params(bound) for one, (_, bound) in zip(words, asked, strict=True)]
     for told in connection.dispatch.before_cursor_execute:
@@ -160,8 +172,7 @@ def _piped(connection: Connection, asked: Sequence[Asked], *, commits: bool = Fa
     commands = [
         one.command.of(given) for one, given in zip(words, params, strict=True) if one.command
     ]
-    found = _pipe(connection).send(*commands, commits=commits)
-    return [one.rows(rows) for one, rows in zip(words, found, strict=True)]
+    return [one.rows(rows) for one, rows in zip(words, send(*commands), strict=True)]
 
 
 def _pipes(connection: Connection) -> bool:

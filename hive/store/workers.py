@@ -78,7 +78,7 @@ def listed(session: Session, node: NodeName | None = None) -> list[Worker]:
 def beat(session: Session, held: Sequence[JobId], worker: str, *, leased_until: datetime) -> None:
     """The leases of these jobs reach to `leased_until`, of those that are this worker's still.
 
-    Their rows are locked by number, as `claims.turn_over` does it, which may be at it just then.
+    Their rows are locked by number, as `turns.turn_over` does it, which may be at it just then.
     """
     mine = select(J.id).where(J.id.in_(held), J.worker == worker, text(f"jobs.{RUNNING_ONLY}"))
     in_order = mine.order_by(J.id).with_for_update()

@@ -230,7 +230,8 @@ class Bench:
             job = claim(self.host, self.heart, self.lock(agent))
             assert job is not None, "there was nothing to claim"
             turns = self.turns() if chain else None
-            return execute(self.host, self.heart, job, locks, turns=turns)
+            following = execute(self.host, self.heart, job, locks, turns=turns)
+            return None if following is None else following.job
 
     def claimed(self, agent: str = ALICE) -> Job:
         """In this worker's name, with nobody who works on it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -13,11 +13,13 @@ import pytest
 
 from hive.adapters.clock import SystemClock
 from hive.adapters.halt import Halt
-from hive.domain.job import URGENT, Job, JobState, StepState
+from hive.adapters.world import World
+from hive.domain.job import GIVE_BACK, URGENT, Job, JobState, StepState
 from hive.domain.names import AgentName
 from hive.domain.retry import FIRST
 from hive.domain.worker import Role
 from hive.errors import Fault, HiveError, Reason, Refused, Transient
+from hive.queue import run
 from hive.queue.claim import claim, locked
 from hive.queue.drive import drive, find
 from hive.queue.ending import JITTER
@@ -26,7 +28,8 @@ from hive.queue.heartbeat import Heart
 from hive.queue.host import Host
 from hive.queue.submit import cancel
 from hive.service import agents as agents_service
-from hive.store import claims, jobs
+from hive.steps.leftovers import clear_leftovers
+from hive.store import claims, jobs, moves, turns
 from tests import drill
 from tests.contract.queue_samples import Bench, Starts, a_bench, raising, until
 from tests.contract.store_samples import at_once
@@ -708,6 +711,56 @@ def test_work_off_goes_by_priority_and_then_by_age(bench: Bench) -> None:
     assert order == [ids[at] for at in (3, 1, 4, 0, 2)]
 
 
+def test_what_follows_one_of_which_nothing_lies_about_looks_for_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three that follow each other: before the first, and behind the steps of each."""
+    cleared = _cleared(monkeypatch)
+    for _ in range(3):
+        bench.submit()
+    assert bench.work_off() == 3
+    assert len(cleared) == 1 + 3
+
+
+def test_what_follows_one_that_could_not_clear_clears_itself(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cleared = _cleared(monkeypatch, fails=[2])
+    jobs = [bench.submit(), bench.submit()]
+    assert bench.work_off() == 2
+    assert len(cleared) == 2 + 2
+    assert [bench.job(job).state for job in jobs] == [SUCCEEDED] * 2
+
+
+def test_an_attempt_of_a_job_that_had_one_before_clears_wherever_it_comes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever had that may have been another worker, and killed."""
+    bench.submit()
+    lost = bench.claimed()
+    with bench.database.write() as session:
+        moves.make(session, lost.id, GIVE_BACK, now=bench.clock.now(), attempt=1)
+    bench.submit(priority=-1)
+    cleared = _cleared(monkeypatch)
+    assert bench.work_off() == 2
+    assert bench.job(lost).attempt == 2
+    assert len(cleared) == 2 + 2
+
+
+def _cleared(monkeypatch: pytest.MonkeyPatch, *, fails: Sequence[int] = ()) -> list[object]:
+    """Who has cleared; each time whose number is given, counted from 1, it cannot."""
+    cleared: list[object] = []
+
+    def clear(world: World, agent: AgentName | None) -> None:
+        cleared.append(agent)
+        if len(cleared) in fails:
+            raise Fault("it is not to be removed")
+        clear_leftovers(world, agent)
+
+    monkeypatch.setattr(run, "clear_leftovers", clear)
+    return cleared
+
+
 def test_what_was_submitted_as_the_last_one_ended_is_rung_for(bench: Bench) -> None:
     """Who was rung for it found the lock busy, and left."""
     bench.submit()
@@ -746,7 +799,7 @@ def test_a_job_whose_next_cannot_be_claimed_has_ended_all_the_same(bench: Bench)
         assert locks is not None
         job = claim(bench.host, bench.heart, first.lock)
         assert job is not None
-        patch.setattr(claims, "turn_over", raced)
+        patch.setattr(turns, "turn_over", raced)
         assert execute(bench.host, bench.heart, job, locks, turns=bench.turns()) is None
     assert claimed
     assert (bench.job(first).state, bench.job(second).state) == (SUCCEEDED, QUEUED)

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from hive.domain.event import NewEvent
+from hive.errors import Fault
 from hive.store import events, jobs
 from hive.store.pipe import Pipe
 from hive.store.prepared import Prepared
@@ -23,6 +24,8 @@ pytestmark = ON_POSTGRES
 
 ECHO = b"SELECT $1::text, $2::int, $3::timestamptz, $4::bool, $5::json, $6::text"
 TWICE = b"SELECT $1::int * 2"
+ADD = b"INSERT INTO nodes (name) VALUES ($1::text)"
+COUNT = b"SELECT count(*)::int FROM nodes"
 SLEEP = Prepared(text("SELECT pg_sleep(9)"))
 ASLEEP = text(
     "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
@@ -80,6 +83,36 @@ def test_a_value_that_is_no_text_is_refused_before_anything_is_sent(driver: Any)
         pipe.send((TWICE, (1,)), (b"SELECT $1::text", ("a\0b",)))
     assert driver.info.transaction_status.name == "IDLE"
     assert pipe.send((TWICE, (1,))) == [[(2,)]]
+
+
+def test_what_is_sent_alone_is_a_transaction_of_its_own(driver: Any) -> None:  # noqa: ANN401
+    pipe = Pipe(driver)
+    assert pipe.send_alone((ADD, ("a",)), (ADD, ("b",)), (COUNT, ())) == [[], [], [(2,)]]
+    assert driver.info.transaction_status.name == "IDLE"
+    driver.rollback()
+    assert pipe.send((COUNT, ())) == [[(2,)]]
+
+
+def test_nothing_of_what_is_sent_alone_is_so_where_a_part_fails(driver: Any) -> None:  # noqa: ANN401
+    pipe = Pipe(driver)
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        pipe.send_alone((ADD, ("a",)), (ADD, ("a",)), (ADD, ("b",)))
+    assert driver.info.transaction_status.name == "IDLE"
+    assert pipe.send_alone((COUNT, ())) == [[(0,)]]
+
+
+def test_a_commit_of_the_servers_own_that_fails_is_told(database: Database) -> None:
+    """What is checked at the end only; the connection is given up, and the next one is well."""
+    with database.migrate() as connection:
+        connection.exec_driver_sql(
+            "ALTER TABLE schedule_fires ALTER CONSTRAINT fk_schedule_fires_schedule_schedules"
+            " DEFERRABLE INITIALLY DEFERRED"
+        )
+    fires = Prepared(text("INSERT INTO schedule_fires VALUES (:name, :at, :at)").bindparams(at=NOW))
+    with pytest.raises(Fault, match="schedule_fires"):
+        database.at_once((fires, {"name": "nobody", "at": NOW}))
+    with database.read() as session:
+        assert session.scalar(text("SELECT count(*) FROM schedule_fires")) == 0
 
 
 def test_what_is_prepared_outlives_every_rollback(database: Database) -> None:

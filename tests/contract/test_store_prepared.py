@@ -13,10 +13,9 @@ from sqlalchemy import event, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 
 from hive.domain.event import NewEvent
-from hive.domain.job import FINISH, PARK, Job, JobId, JobState, Trouble
-from hive.errors import Fault, HiveError, IllegalMove, Transient
-from hive.store import claims, events, jobs, moves, prepared
-from hive.store.claims import Turn
+from hive.domain.job import Job, JobState, Trouble
+from hive.errors import Fault, HiveError, Transient
+from hive.store import events, jobs, prepared
 from hive.store.prepared import Prepared
 from hive.store.session import Database, Session
 from hive.store.tables import NodeRow
@@ -28,8 +27,6 @@ from tests.contract.store_samples import (
     NOW,
     ON_POSTGRES,
     a_job,
-    a_running_job,
-    found,
     new_job,
 )
 
@@ -189,63 +186,6 @@ def test_a_connection_that_hangs_in_a_pipeline_is_given_up(
     with database.write() as session:
         session.run(ADD_NODE, {"name": "it"})
         assert names(session) == ["it"]
-
-
-# A job's end and the claim of the next one
-
-
-def turned_over(session: Session, job: Job) -> tuple[Job, Job | None]:
-    (turned,) = claims.turn_over(
-        session, [Turn(job, {"result": {"x": 1}})], worker="w1", now=NOW, leased_until=LATER
-    )
-    return turned
-
-
-def test_a_job_ends_and_the_next_of_its_lock_is_claimed(database: Database) -> None:
-    with database.write() as session:
-        first, second = a_running_job(session), a_job(session)
-    with database.write() as session:
-        ended, claimed = turned_over(session, first)
-    assert (ended.state, ended.result, ended.worker) == (JobState.SUCCEEDED, {"x": 1}, None)
-    assert claimed is not None
-    assert (claimed.id, claimed.state, claimed.attempt) == (second.id, JobState.RUNNING, 1)
-    assert [found(database, one.id) for one in (ended, claimed)] == [ended, claimed]
-    assert kinds(database) == ["submit", "claim", "submit", "finish", "claim"]
-
-
-def kinds(database: Database) -> list[str]:
-    with database.read() as session:
-        return [one.kind.removeprefix("job.") for one in events.behind(session)]
-
-
-def test_a_job_ends_where_nothing_comes_after_it(database: Database) -> None:
-    with database.write() as session:
-        job = a_running_job(session)
-        ended, claimed = turned_over(session, job)
-    assert (ended.state, claimed) == (JobState.SUCCEEDED, None)
-    assert found(database, job.id) == ended
-
-
-def test_who_was_fenced_out_ends_nothing_and_claims_nothing(database: Database) -> None:
-    with database.write() as session:
-        job, other = a_running_job(session), a_job(session)
-        moves.make(session, job.id, PARK, now=NOW, attempt=1)  # its lock is free
-    with pytest.raises(IllegalMove), database.write() as session:
-        turned_over(session, job)
-    assert found(database, job.id).state is JobState.WAITING
-    assert found(database, other.id).state is JobState.QUEUED
-
-
-def test_of_siblings_only_so_many_are_claimed_this_way_too(database: Database) -> None:
-    with database.write() as session:
-        parent = a_running_job(session, lock="node", at_once=1)
-        moves.make(session, parent.id, FINISH, now=NOW, attempt=1)
-        a_running_job(session, parent_id=parent.id, lock="bobs")
-        job = a_running_job(session)
-        sibling = a_job(session, parent_id=parent.id)
-        _, claimed = turned_over(session, job)
-    assert claimed is None
-    assert found(database, JobId(sibling.id)).state is JobState.QUEUED
 
 
 def test_an_error_of_ours_is_none_of_the_drivers(database: Database) -> None:

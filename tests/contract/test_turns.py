@@ -15,10 +15,12 @@ from hive.domain.job import Job, JobState
 from hive.domain.names import AgentName
 from hive.errors import HiveError, IllegalMove, Transient
 from hive.queue import turns as turns_room
-from hive.queue.turns import LANES, MOST, Turns
-from hive.store import claims, jobs, moves
-from hive.store.claims import Turn, Turned
-from tests.contract.queue_samples import Bench, a_bench, until
+from hive.queue.turns import LANES, MOST, Turns, _Hand
+from hive.store import jobs, moves
+from hive.store import turns as store_turns
+from hive.store.turns import Turn, Turned
+from tests.contract.queue_samples import KIND, Bench, a_bench, until
+from tests.contract.store_samples import ON_POSTGRES
 
 SUCCEEDED, RUNNING, QUEUED = JobState.SUCCEEDED, JobState.RUNNING, JobState.QUEUED
 BUSY = [f"busy{number}" for number in range(LANES)]
@@ -44,28 +46,28 @@ class Gate:
     seen: list[int] = field(default_factory=list)
     opened: threading.Event = field(default_factory=threading.Event)
 
-    def before(self, write: Callable[[Turns, Sequence[Turn]], list[Turned]]) -> Any:  # noqa: ANN401
-        def gated(turns: Turns, given: Sequence[Turn]) -> list[Turned]:
-            self.seen.append(len(given))
+    def before(self, write: Callable[[Turns, Sequence[Any]], None]) -> Any:  # noqa: ANN401
+        def gated(turns: Turns, hands: Sequence[Any]) -> None:
+            self.seen.append(len(hands))
             if len(self.seen) <= LANES:
                 assert self.opened.wait(20)
-            return write(turns, given)
+            write(turns, hands)
 
         return gated
 
 
 def ended_together(
     bench: Bench, gate: Gate, names: Sequence[str], *, spoil: Callable[[], object] = bool
-) -> list[Future[Turned]]:
+) -> list[Future[Job | None]]:
     """All of `names` end their jobs while every lane is taken; then it opens."""
     turns = bench.turns()
     held = {name: _with_a_next(bench, name) for name in (*BUSY, *names)}
 
-    def over(name: str) -> Turned:
+    def over(name: str) -> Job | None:
         return turns.over(Turn(held[name], {"result": {"of": name}}))
 
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(LANES + len(names)) as hands:
-        patch.setattr(Turns, "_written", gate.before(Turns._written))
+        patch.setattr(Turns, "_write", gate.before(Turns._write))
         busy = [hands.submit(over, name) for name in BUSY]
         until(lambda: len(gate.seen) == LANES)
         others = [hands.submit(over, name) for name in names]
@@ -85,13 +87,14 @@ def _with_a_next(bench: Bench, name: str) -> Job:
 
 def test_those_that_wait_share_one_transaction(stored: Bench) -> None:
     gate = Gate()
-    turned = [one.result() for one in ended_together(stored, gate, NAMES)]
+    claimed = [one.result() for one in ended_together(stored, gate, NAMES)]
     assert gate.seen == [1] * LANES + [len(NAMES)]
-    for name, (ended, following) in zip(NAMES, turned, strict=True):
-        assert (ended.agent, ended.state, ended.result) == (name, SUCCEEDED, {"of": name})
+    for name, following in zip(NAMES, claimed, strict=True):
         assert following is not None
         assert (following.agent, following.state) == (name, RUNNING)
-        assert [stored.job(one) for one in (ended, following)] == [ended, following]
+        assert stored.job(following) == following
+        (ended,) = [job for job in _all(stored, name) if job.id != following.id]
+        assert (ended.state, ended.result) == (SUCCEEDED, {"of": name})
 
 
 def test_no_more_than_so_many_share_one(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +119,8 @@ def test_one_whose_job_is_anothers_does_not_keep_the_others(stored: Bench) -> No
         if name == "cid":
             assert isinstance(one.exception(), IllegalMove)
         else:
-            assert [job and job.state for job in one.result()] == [SUCCEEDED, RUNNING]
+            assert [job.state for job in _all(stored, name)] == [RUNNING, SUCCEEDED]
+            assert one.result() == _all(stored, name)[0]
     assert {job.state for job in _all(stored, "cid")} == {QUEUED}
 
 
@@ -126,7 +130,7 @@ def test_what_goes_wrong_with_all_is_told_to_each(
     """Together, and then each for itself."""
     gate = Gate()
     others = ended_together(
-        bench, gate, NAMES, spoil=lambda: monkeypatch.setattr(claims, "turn_over", down)
+        bench, gate, NAMES, spoil=lambda: monkeypatch.setattr(store_turns, "turn_over", down)
     )
     assert [type(one.exception()) for one in others] == [Transient] * len(NAMES)
     assert sorted(gate.seen) == [1] * (LANES + len(NAMES)) + [len(NAMES)]
@@ -142,11 +146,36 @@ def test_after_trouble_the_next_is_written(bench: Bench, monkeypatch: pytest.Mon
 
     for _ in range(2 * LANES):
         with monkeypatch.context() as patch:
-            patch.setattr(claims, "turn_over", down)
+            patch.setattr(store_turns, "turn_over", down)
             with pytest.raises(HiveError):
                 turns.over(Turn(job, {}))
-    ended, following = turns.over(Turn(job, {}))
-    assert (ended.state, following is not None) == (SUCCEEDED, True)
+    assert turns.over(Turn(job, {})) == _all(bench, "ann")[0]
+    assert [one.state for one in _all(bench, "ann")] == [RUNNING, SUCCEEDED]
+
+
+@ON_POSTGRES
+def test_quiet_turns_go_in_one_word_and_others_beside_them_in_a_transaction(
+    stored: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose end is told to somebody is looked at before the commit."""
+    by_word, by_transaction = [], []
+
+    def word(*given: Any, **who: Any) -> list[Turned | None]:  # noqa: ANN401
+        by_word.append([turn.job.kind for turn in given[1]])
+        return at_once(*given, **who)
+
+    def transaction(*given: Any, **who: Any) -> list[Turned]:  # noqa: ANN401
+        by_transaction.append([turn.job.kind for turn in given[1]])
+        return turn_over(*given, **who)
+
+    at_once, turn_over = store_turns.turn_over_at_once, store_turns.turn_over
+    monkeypatch.setattr(store_turns, "turn_over_at_once", word)
+    monkeypatch.setattr(store_turns, "turn_over", transaction)
+    jobs = [stored.submit("ann"), stored.submit("ben", kind="rebuild")]
+    hands = [_Hand(Turn(stored.claimed(job.agent or ""), {})) for job in jobs]
+    stored.turns()._write(hands)
+    assert (by_word, by_transaction) == ([[KIND]], [["rebuild"]])
+    assert {stored.job(job).state for job in jobs} == {SUCCEEDED}
 
 
 def _running(bench: Bench) -> list[Job]:
