@@ -16,6 +16,7 @@ from alembic.operations import MigrationScript
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Enum
+from sqlalchemy.schema import SchemaItem
 
 from hive.errors import Refused
 from hive.store.columns import Instant, Words
@@ -40,11 +41,17 @@ def plain(kind: str, item: object, _: AutogenContext) -> str | Literal[False]:
 
 
 def run(connection: Connection) -> None:
+    def is_of_it(item: SchemaItem, *_: object) -> bool:
+        """What the tables say of another kind of database is not missing in this one."""
+        only = getattr(item, "_ddl_if", None)
+        return only is None or only.dialect == connection.dialect.name
+
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
         process_revision_directives=number,
         render_item=plain,
+        include_object=is_of_it,
         transactional_ddl=True,
         render_as_batch=connection.dialect.name == "sqlite",
     )

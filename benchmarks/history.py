@@ -130,6 +130,9 @@ def _looks(database: Database, draw: Random, count: int) -> dict[str, Callable[[
         "hive jobs --agent --state --kind": lambda: listed(
             agent=AgentName(f"a{draw.randrange(AGENTS)}"), state=JobState.FAILED, kind="spawn"
         ),
+        "hive jobs --agent --state succeeded": lambda: listed(
+            agent=AgentName(f"a{draw.randrange(AGENTS)}"), state=JobState.SUCCEEDED
+        ),
         "hive jobs --state waiting": lambda: listed(state=JobState.WAITING),
         "hive job show": shown,
     }

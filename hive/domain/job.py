@@ -51,6 +51,7 @@ LIVE: Final = frozenset({_Q, _R, _W})
 PENDING: Final = frozenset({_Q, _R})
 """It goes on by itself: it has not ended, and waits for nobody."""
 ENDED: Final = frozenset(JobState) - LIVE
+UNSUCCESSFUL: Final = ENDED - {_S}
 
 CLAIM: Final = Move("claim", frozenset({_Q}), _R, "a worker took the lease")
 RESTORE: Final = Move("restore", frozenset({_R}), _R, "a step after the switch has failed")

@@ -26,13 +26,13 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from hive.domain.event import NewEvent
-from hive.domain.job import Job, JobId, JobState, NewJob, Trouble
+from hive.domain.job import LIVE, Job, JobId, JobState, NewJob, Trouble
 from hive.domain.names import AgentName, NodeName
 from hive.errors import NotFound, Refused, Transient
 from hive.store.events import tell
 from hive.store.prepared import Found, Prepared
 from hive.store.session import Session, dialect_of, guarded, insert_of
-from hive.store.tables import LIVE_ONLY, RUNNING_ONLY, JobRow
+from hive.store.tables import LIVE_ONLY, RUNNING_ONLY, UNSUCCESSFUL_ONLY, JobRow
 
 JOBS: Final = cast(Table, JobRow.__table__)
 C: Final = JOBS.c
@@ -136,10 +136,19 @@ def listed(
     """Newest first; only those before a number, where one is given."""
     # An agent's jobs are few, but SQLite, without statistics, may walk all jobs of a kind instead.
     of_kind = C.kind if agent is None else func.coalesce(C.kind, C.kind)
-    asked = ((C.agent, agent), (C.state, state), (of_kind, kind))
-    where = [column == value for column, value in asked if value is not None]
+    asked = ((C.agent, agent), (of_kind, kind))
+    where: list[ColumnElement[bool] | TextClause] = []
+    where += [column == value for column, value in asked if value is not None]
+    where += [] if state is None else in_state(state)
     where += [] if before is None else [C.id < before]
     return all_of(session, selected(*where).order_by(C.id.desc()).limit(limit))
+
+
+def in_state(state: JobState) -> tuple[ColumnElement[bool] | TextClause, ...]:
+    """In the spelling of the index that serves it. Most succeed, so these have none."""
+    if state is JobState.SUCCEEDED:
+        return (C.state == state,)
+    return C.state == state, text(LIVE_ONLY if state in LIVE else UNSUCCESSFUL_ONLY)
 
 
 def children(session: Session, parent: JobId) -> list[JobId]:

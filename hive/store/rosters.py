@@ -14,7 +14,7 @@ from hive.domain.job import BUILDING, ENDED, Job, JobState
 from hive.domain.names import AgentName, NodeName
 from hive.domain.roster import DEPLOYS, Roster
 from hive.store import agents, crashes
-from hive.store.jobs import JOBS, C, all_of, selected
+from hive.store.jobs import JOBS, C, all_of, in_state, selected
 from hive.store.session import Session
 from hive.store.tables import LIVE_ONLY, AgentRow, among
 
@@ -51,14 +51,14 @@ def deployed(session: Session, node: NodeName, agent: AgentName) -> frozenset[Pa
     done = mine.where(C.state == JobState.SUCCEEDED, builds).order_by(C.id.desc())
     found = ((result or {}).get("system") for result in session.scalars(done.limit(LOOK)))
     systems = list(dict.fromkeys(filter(None, found)))[:DEPLOYS]
-    waiting = session.scalars(mine.where(C.state == JobState.WAITING))
+    waiting = session.scalars(mine.where(*in_state(JobState.WAITING)))
     closures = filter(None, ((result or {}).get("closure") for result in waiting))
     return frozenset(map(Path, [*systems, *closures]))
 
 
 def failed_on(session: Session, node: NodeName) -> frozenset[tuple[AgentName, str]]:
     """The agents that could not be rebuilt on a base, and the base's URL."""
-    failed = selected(C.node == node, C.kind == "rebuild", C.state == JobState.FAILED)
+    failed = selected(C.node == node, C.kind == "rebuild", *in_state(JobState.FAILED))
     found = ((job.agent, job.ask.get("base")) for job in all_of(session, failed))
     return frozenset((agent, base["url"]) for agent, base in found if agent and base)
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    UniqueConstraint,
     false,
     text,
 )
@@ -25,7 +26,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from hive.domain.agent import Desired
 from hive.domain.authority import Role as Standing
-from hive.domain.job import LIVE, JobState, StepState
+from hive.domain.job import LIVE, UNSUCCESSFUL, JobState, StepState
 from hive.domain.schedule import CatchUp, Verb
 from hive.domain.worker import Role
 from hive.store.columns import Instant, Words
@@ -67,6 +68,8 @@ def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Inde
 QUEUED_ONLY = "state = 'queued'"
 RUNNING_ONLY = "state = 'running'"
 LIVE_ONLY = among("state", LIVE)
+UNSUCCESSFUL_ONLY = among("state", UNSUCCESSFUL)
+KEYED_ONLY = "idempotency_key IS NOT NULL"
 SERIES_LIVE_ONLY = f"series IS NOT NULL AND {LIVE_ONLY}"
 PRUNABLE_ONLY = "pruned = false AND finished_at IS NOT NULL"
 OPEN_ONLY = "acked_at IS NULL"
@@ -93,11 +96,16 @@ class JobRow(Base):
         _partial("ix_jobs_superseded_by", "superseded_by", where="superseded_by IS NOT NULL"),
         _partial("ix_jobs_prunable", "finished_at", where=PRUNABLE_ONLY),
         _partial("ix_jobs_series_live", "series", "id", where=SERIES_LIVE_ONLY),
+        _partial("ix_jobs_state_live", "state", "id", where=LIVE_ONLY),
+        _partial("ix_jobs_state_unsuccessful", "state", "id", where=UNSUCCESSFUL_ONLY),
+        _partial("ix_jobs_agent_unsuccessful", "agent", "state", "id", where=UNSUCCESSFUL_ONLY),
+        _partial("ix_jobs_kind_unsuccessful", "kind", "state", "id", where=UNSUCCESSFUL_ONLY),
         Index(None, "agent", "id"),
-        Index(None, "agent", "state", "id"),
-        Index(None, "state", "id"),
         Index(None, "kind", "id"),
-        Index(None, "kind", "state", "id"),
+        UniqueConstraint("idempotency_key").ddl_if("sqlite"),  # without a rebuild it stays
+        _partial("uq_jobs_key", "idempotency_key", where=KEYED_ONLY, unique=True).ddl_if(
+            "postgresql"
+        ),
         {"sqlite_autoincrement": True},
     )
 
@@ -113,7 +121,7 @@ class JobRow(Base):
     restoring: Mapped[bool] = mapped_column(default=False)
     lock: Mapped[str]
     unique_key: Mapped[str | None]
-    idempotency_key: Mapped[str | None] = mapped_column(unique=True)
+    idempotency_key: Mapped[str | None]
     priority: Mapped[int] = mapped_column(default=0)
     run_at: Mapped[datetime | None]
     leased_until: Mapped[datetime | None]
