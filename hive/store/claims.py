@@ -98,12 +98,12 @@ def _keep_to_the_number(session: Session, parent: JobId, lock: str) -> None:
 
 @cache
 def _claim() -> Prepared:
-    return Prepared(claiming().returning(*READ), READ)
+    return Prepared(claiming(*_claimable()).returning(*READ), READ)
 
 
-def claiming(*, beside: ColumnElement[int] | None = None) -> Update:
-    """What stands first in the lock `b_lock`, where `beside` is not counted as running."""
-    first = _first(beside).with_only_columns(C.id).scalar_subquery()
+def claiming(*claimable: ColumnElement[bool]) -> Update:
+    """What stands first in the lock `b_lock` of what is `claimable`."""
+    first = _first(*claimable).with_only_columns(C.id).scalar_subquery()
     return (
         update(JOBS)
         .where(C.id == first, C.state == JobState.QUEUED)
@@ -120,11 +120,11 @@ def claiming(*, beside: ColumnElement[int] | None = None) -> Update:
 
 @cache
 def _next() -> Select[Any]:
-    return _first()
+    return _first(*_claimable())
 
 
-def _first(beside: ColumnElement[int] | None = None) -> Select[Any]:
-    waits = selected(C.lock == bindparam("b_lock"), text(QUEUED_ONLY), *_claimable(beside))
+def _first(*claimable: ColumnElement[bool]) -> Select[Any]:
+    waits = selected(C.lock == bindparam("b_lock"), text(QUEUED_ONLY), *claimable)
     return waits.order_by(C.priority, C.id).limit(1)
 
 
@@ -136,32 +136,36 @@ def _due() -> Select[Any]:
     return ordered.limit(bindparam("b_most", type_=Integer))
 
 
-def _claimable(beside: ColumnElement[int] | None = None) -> tuple[ColumnElement[bool], ...]:
-    """Of a queued job: it is due, and nothing but `beside` holds it back."""
+def _claimable() -> tuple[ColumnElement[bool], ...]:
+    """Of a queued job: it is due, and nothing holds it back."""
     other = JOBS.alias("running")
     of_lock = select(other.c.id).where(other.c.lock == C.lock, text(f"running.{RUNNING_ONLY}"))
-    of_lock = of_lock if beside is None else of_lock.where(other.c.id != beside)
     return ~of_lock.correlate(JOBS).exists(), *but_for_its_lock(JOBS)
 
 
 def but_for_its_lock(jobs: FromClause) -> tuple[ColumnElement[bool], ...]:
     """Of a queued job of `jobs`: it is due, and only its lock could hold it back."""
     job, sibling, parent = jobs.c, JOBS.alias("sibling"), JOBS.alias("parent")
+    running = select(func.count()).where(
+        sibling.c.parent_id == job.parent_id, text(f"sibling.{RUNNING_ONLY}")
+    )
+    at_once = select(parent.c.at_once).where(parent.c.id == job.parent_id)
+    room = _room(running.correlate(jobs), at_once.correlate(jobs))
+    return *but_for_its_lock_and_siblings(jobs), or_(job.parent_id.is_(None), room)
+
+
+def but_for_its_lock_and_siblings(jobs: FromClause) -> tuple[ColumnElement[bool], ...]:
+    """Of a queued job of `jobs`: it is due, and its node takes it."""
+    job = jobs.c
     is_build = or_(*(job.kind == kind for kind in sorted(BUILDING)))
     builds = and_(is_build, job.restoring.is_(False))
     full = and_(NodeRow.disk == Fullness.CRITICAL.value, builds)
     paused = select(NodeRow.name).where(
         NodeRow.name == job.node, or_(NodeRow.paused_at.is_not(None), full)
     )
-    running = select(func.count()).where(
-        sibling.c.parent_id == job.parent_id, text(f"sibling.{RUNNING_ONLY}")
-    )
-    at_once = select(parent.c.at_once).where(parent.c.id == job.parent_id)
-    room = _room(running.correlate(jobs), at_once.correlate(jobs))
     return (
         or_(job.run_at.is_(None), job.run_at <= NOW),
         or_(job.cancel_requested_at.is_not(None), ~paused.correlate(jobs).exists()),
-        or_(job.parent_id.is_(None), room),
     )
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 
-from sqlalchemy import bindparam, select, true
+from sqlalchemy import select, true
 from sqlalchemy.exc import IntegrityError
 
 from hive.domain.job import FINISH, Job, JobId
 from hive.domain.notice import notices
 from hive.store import claims, events, jobs, moves
-from hive.store.jobs import READ, C
+from hive.store.jobs import JOBS, READ, C
 from hive.store.prepared import Asked, Found, Prepared
 from hive.store.session import Database, Session
 
@@ -79,8 +79,8 @@ def turn_over_at_once(
     """As `turn_over`, in one word and a transaction of the server's own. Of quiet turns only.
 
     None where nothing of a turn is so: its job is another attempt's, and `turn_over` says which.
-    A job with siblings is left to a claim, which counts them. Raises where nothing of any is so,
-    or the connection was lost.
+    A job with siblings is left to a claim, which counts them, and so is all that waits behind it.
+    Raises where nothing of any is so, or the connection was lost.
     """
     ordered = _by_number(turns)
     whose = {"b_now": now, "b_worker": worker, "b_until": leased_until}
@@ -114,9 +114,12 @@ def _by_number(turns: Sequence[Turn]) -> list[Turn]:
 
 @cache
 def _turn(columns: tuple[str, ...]) -> Prepared:
-    """The end, and only where there is one the claim: both see what was so before the statement."""
+    """The end, and only where there is one the claim: of its lock no other job was running.
+
+    Both see what was so before the statement.
+    """
     ended = moves.changing(FINISH, columns).returning(C.id).cte("ended")
-    first = claims.claiming(beside=bindparam("b_id"))
+    first = claims.claiming(*claims.but_for_its_lock_and_siblings(JOBS))
     only = first.where(C.parent_id.is_(None), select(ended.c.id).exists())
     claimed = only.returning(*READ).cte("claimed")
     both = select(ended.c.id, *(claimed.c[column.name] for column in READ))
