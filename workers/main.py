@@ -102,6 +102,7 @@ class Supervisor:
         with ExitStack() as stack:
             stack.enter_context(until_signalled(self.stop))
             stack.enter_context(self.heart)
+            stack.enter_context(self._turns)
             self._register()
             for broker in self._brokers():
                 stack.enter_context(self._listening(broker))

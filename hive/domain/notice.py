@@ -61,6 +61,11 @@ def notices(job: Job, move: Move, before: Job | None = None) -> tuple[NewMessage
     return (*ended, _failed(job)) if is_news else ended
 
 
+def is_success_told(kind: str) -> bool:
+    """Whether there are `notices` of a job of this kind that has succeeded."""
+    return kind in TOPICS
+
+
 def _wanted(job: Job) -> NewMessage:
     note = _line(job.ask.get("message"))
     sha = job.ask.get("rev")

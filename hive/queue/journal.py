@@ -33,6 +33,8 @@ class JobJournal:
     """From this position on no more urgent job is made way for."""
     at: int = -1
     """The position of the step that was last looked at; -1 before the first."""
+    looks: int = 0
+    """How often a step was looked at."""
     name: str = ""
     _since: float = 0.0
     _started_at: datetime | None = None
@@ -52,6 +54,7 @@ class JobJournal:
         """Raises `Halted` when the attempt may not go on: then the step is not looked at."""
         self.attempt.looking(firm=at >= self.firm_at)
         self.at, self.name = at, name_of(step)
+        self.looks += 1
         self._since, self._started_at = self.clock.monotonic(), self.clock.now()
 
     def held(self, at: int, step: Step, finding: Holds) -> None:  # noqa: ARG002 - looked at just now

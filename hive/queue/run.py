@@ -38,8 +38,8 @@ class Run:
     follows: bool = False
     """The lock was held since an attempt of which nothing lies about: there is nothing to clear."""
     world: World = field(init=False)
-    _cleared_behind: int | None = field(init=False, default=None)
-    """The position of the step behind which nothing was left lying about."""
+    _cleared_after: int | None = field(init=False, default=None)
+    """So many looks at steps, after which nothing was left lying about."""
 
     @property
     def job(self) -> Job:
@@ -48,7 +48,7 @@ class Run:
     @property
     def is_clear(self) -> bool:
         """Nothing of it lies about."""
-        return self._cleared_behind == self.journal.at
+        return self._cleared_after == self.journal.looks
 
     def ending(self) -> Ending:
         """Raises `FencedOut`, or `Halted` with the fence, when the end is another attempt's."""
@@ -192,9 +192,9 @@ class Run:
         return ending.is_worth_again(self.job, error, self.host.failure_limit, switched=switched)
 
     def _begin(self, recipe: Recipe) -> None:
-        if not self.follows or self.job.attempt > 1:
-            clear_leftovers(self.world, recipe.agent)
-        self._cleared_behind = self.journal.at
+        is_clear = self.follows and self.job.attempt == 1
+        if is_clear or clear_leftovers(self.world, recipe.agent):
+            self._cleared_after = self.journal.looks
         if self.job.attempt > 1:
             self.journal.begin()
 
@@ -202,9 +202,8 @@ class Run:
         """What the steps left lying about; where that fails, the next attempt does it."""
         if self.is_clear:
             return
-        found = self._sure(lambda: clear_leftovers(self.world, recipe.agent))
-        if not isinstance(found, HiveError):
-            self._cleared_behind = self.journal.at
+        if self._sure(lambda: clear_leftovers(self.world, recipe.agent)) is True:
+            self._cleared_after = self.journal.looks
 
     def _is_recorded(self, recipe: Recipe) -> bool:
         """Where meta cannot be read nothing is known to be recorded; the restore then says why."""

@@ -7,12 +7,13 @@ from hive.domain.names import AgentName
 from hive.steps.meta import clear_meta_if_free
 
 
-def clear_leftovers(world: World, agent: AgentName | None) -> None:
+def clear_leftovers(world: World, agent: AgentName | None) -> bool:
     """Only for who holds the agent's lock: then nobody else writes here, and a lock is a corpse.
 
-    A job that is about no agent leaves nothing but in meta.
+    A job that is about no agent leaves nothing but in meta. False where somebody is at work there,
+    so that nobody knows.
     """
     if agent is not None:
         world.files.wipe(world.layout.scratch / agent)
         world.git.clear_corpses(world.layout.applied(agent))
-    clear_meta_if_free(world)
+    return clear_meta_if_free(world)

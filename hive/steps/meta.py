@@ -60,14 +60,16 @@ def is_meta_clean(world: World) -> bool:
         return world.git.is_clean(world.layout.meta)
 
 
-def clear_meta_if_free(world: World) -> None:
-    """No corpse is left in meta, but where someone else is at work there: who then clears them."""
+def clear_meta_if_free(world: World) -> bool:
+    """No corpse is left in meta; False where someone else is at work there, whose they may be."""
     if not world.git.corpses(world.layout.meta):
-        return
+        return True
     lock = world.locks.take(world.layout.meta_lock, note_children=False)
-    if lock is not None:
-        with lock:
-            world.git.clear_corpses(world.layout.meta)
+    if lock is None:
+        return False
+    with lock:
+        world.git.clear_corpses(world.layout.meta)
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,15 +53,19 @@ _ADD_KNOWN: Final = Prepared(
 #: transaction's own. Sent behind all moves, so that who waits for a row keeps nobody from the lock.
 OF_TURN: Final = Prepared(
     text(
-        f"WITH known AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared({WRITING})), moved AS ("
-        f" SELECT 1 AS place, 'job.{FINISH.name}' AS kind, xmin, id, node, agent, state, attempt"
-        " FROM jobs WHERE id = CAST(:b_id AS integer)"
-        f" UNION ALL SELECT 2, 'job.{CLAIM.name}', xmin, id, node, agent, state, attempt"
-        f" FROM jobs WHERE lock = :b_lock AND {RUNNING_ONLY})"
+        "WITH ours AS MATERIALIZED (SELECT CAST(pg_current_xact_id_if_assigned() AS xid) AS xid),"
+        f" known AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared({WRITING})),"
+        " ended AS (SELECT id, node, agent, state, attempt FROM jobs, ours"
+        " WHERE id = CAST(:b_id AS integer) AND attempt = CAST(:b_attempt AS integer)"
+        f" AND state = '{FINISH.end}' AND jobs.xmin = ours.xid),"
+        " claimed AS (SELECT id, node, agent, state, attempt FROM jobs, ours"
+        f" WHERE lock = :b_lock AND {RUNNING_ONLY} AND jobs.xmin = ours.xid"
+        " AND EXISTS (SELECT FROM ended)),"
+        f" moved AS (SELECT 1 AS place, 'job.{FINISH.name}' AS kind, * FROM ended"
+        f" UNION ALL SELECT 2, 'job.{CLAIM.name}', * FROM claimed)"
         " INSERT INTO events (at, kind, node, job_id, agent, data)"
         " SELECT CAST(:b_now AS timestamptz), moved.kind, node, id, agent,"
-        " json_build_object('state', state, 'attempt', attempt) FROM known, moved"
-        " WHERE xmin = CAST(pg_current_xact_id_if_assigned() AS xid) ORDER BY place"
+        " json_build_object('state', state, 'attempt', attempt) FROM known, moved ORDER BY place"
     )
 )
 

@@ -50,10 +50,13 @@ class Pipe:
         return self._sent(before, commands, after)
 
     def send_alone(self, *commands: Command) -> list[list[Row]]:
-        """The rows of each, where no transaction is open: the server makes one of all of them.
+        """The rows of each: the server makes a transaction of all of them.
 
         Raises as `send`; then nothing of it is so, but where the connection was lost meanwhile.
+        While a transaction is open nothing is sent: it might be undone later.
         """
+        if self._is_in_transaction:
+            raise psycopg.ProgrammingError("a transaction is open, of which this would be a part")
         return self._sent([], commands, [])
 
     def _sent(

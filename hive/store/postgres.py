@@ -44,7 +44,7 @@ def engine_of(url: URL) -> Engine:
     def _ping(connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
         """One that has lain idle may be dead; one that was just in use is not asked."""
         if time.monotonic() - record.info.get(USED, float("-inf")) > IDLE:
-            _refuse_dead(engine, connection)
+            refuse_dead(engine, connection)
 
     @event.listens_for(engine, "checkin")
     def _back(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
@@ -59,7 +59,7 @@ def engine_of(url: URL) -> Engine:
     return engine
 
 
-def _refuse_dead(engine: Engine, connection: DBAPIConnection) -> None:
+def refuse_dead(engine: Engine, connection: DBAPIConnection) -> None:
     """Raises what makes the pool take another one, a new one at last."""
     try:
         engine.dialect.do_ping(connection)

@@ -104,7 +104,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """One transaction; after it, what was written is on the disk."""
-        with self._door("write"), self.writers.part("write") as part:
+        with self.door("write"), self.writers.part("write") as part:
             session = Session(part.connection, part.with_commit)
             yield session
             for act in session.before_commit:
@@ -120,32 +120,24 @@ class Database:
     @contextmanager
     def progress(self) -> Iterator[Session]:
         """One transaction that a power cut, but no kill, may undo: for steps and log lines."""
-        with self._door("progress"), self.writers.part("progress") as part:
+        with self.door("progress"), self.writers.part("progress") as part:
             yield Session(part.connection, part.with_commit)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """One view of the database, which holds up no writer and writes nothing."""
-        with self._door("read") as engine, engine.connect() as connection:
+        with self.door("read") as engine, engine.connect() as connection:
             yield Session(connection)
 
     @property
-    def goes_by_pipe(self) -> bool:
-        """Whether `at_once` is there."""
+    def has_lines(self) -> bool:
+        """Whether a `Line` goes there."""
         return self.dialect == prepared.PIPES
-
-    def at_once(self, *asked: Asked) -> list[Found]:
-        """The rows of each; together they are a transaction, which is not looked at before its end.
-
-        Where it raises, nothing of it is so, but where the connection was lost meanwhile.
-        """
-        with self._door("write") as engine, engine.connect() as connection:
-            return prepared.send_alone(connection, *asked)
 
     @contextmanager
     def migrate(self) -> Iterator[Connection]:
         """One transaction that changes tables: no deadline, and no cascade from a rebuilt one."""
-        with self._door("migrate") as engine, engine.begin() as connection:
+        with self.door("migrate") as engine, engine.begin() as connection:
             yield connection
 
     def changes(self) -> Changes | None:
@@ -157,7 +149,8 @@ class Database:
         self.engine.dispose()
 
     @contextmanager
-    def _door(self, mode: str) -> Iterator[Engine]:
+    def door(self, mode: str) -> Iterator[Engine]:
+        """What connects in this mode; no driver's exception leaves the block."""
         try:
             yield self.modes[mode]
         except (SQLAlchemyError, sqlite3.Error) as error:
@@ -178,7 +171,7 @@ class Changes:
 
     def seen(self) -> bool:
         """True where something was committed since the last time, and the first time."""
-        with self._database._door("read") as engine:
+        with self._database.door("read") as engine:
             if self._connection is None:
                 self._connection = engine.connect()
             before = self._version

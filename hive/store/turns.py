@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
@@ -11,11 +11,12 @@ from sqlalchemy import select, true
 from sqlalchemy.exc import IntegrityError
 
 from hive.domain.job import FINISH, Job, JobId
-from hive.domain.notice import notices
+from hive.domain.notice import is_success_told
 from hive.store import claims, events, jobs, moves
 from hive.store.jobs import JOBS, READ, C
+from hive.store.line import Line
 from hive.store.prepared import Asked, Found, Prepared
-from hive.store.session import Database, Session
+from hive.store.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Turn:
     @property
     def is_quiet(self) -> bool:
         """It leaves no message in an inbox."""
-        return not notices(replace(self.job, state=FINISH.end), FINISH)
+        return not is_success_told(self.job.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def turn_over(
 
 
 def turn_over_at_once(
-    database: Database,
+    line: Line,
     turns: Sequence[Turn],
     *,
     worker: str,
@@ -86,19 +87,22 @@ def turn_over_at_once(
     whose = {"b_now": now, "b_worker": worker, "b_until": leased_until}
     moved = [_asked(turn, now, whose) for turn in ordered]
     told = [_told(turn, now) for turn in ordered]
-    found = database.at_once(*moved, *told)
+    found = line.send(*moved, *told)
     turned = {turn.job.id: _turned(rows) for turn, rows in zip(ordered, found, strict=False)}
     return [turned[turn.job.id] for turn in turns]
 
 
 def _asked(turn: Turn, now: datetime, whose: Mapping[str, object]) -> Asked:
-    job, values = turn.job, moves.values_of(FINISH, now, turn.said)
-    which = {"b_id": job.id, "b_attempt": job.attempt, "b_lock": job.lock}
-    return _turn(tuple(values)), {**moves.binds(values), **whose, **which}
+    values = moves.values_of(FINISH, now, turn.said)
+    return _turn(tuple(values)), {**moves.binds(values), **whose, **_which(turn)}
 
 
 def _told(turn: Turn, now: datetime) -> Asked:
-    return events.OF_TURN, {"b_id": turn.job.id, "b_lock": turn.job.lock, "b_now": now}
+    return events.OF_TURN, {**_which(turn), "b_now": now}
+
+
+def _which(turn: Turn) -> dict[str, object]:
+    return {"b_id": turn.job.id, "b_attempt": turn.job.attempt, "b_lock": turn.job.lock}
 
 
 def _turned(rows: Found) -> Turned | None:

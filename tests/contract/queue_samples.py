@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -189,6 +189,7 @@ class Bench:
     host: Host
     bell: Rung
     heart: Heart
+    opened: ExitStack
     acts: dict[str, Act] = field(default_factory=dict)
     also: dict[str, Any] = field(default_factory=dict)
 
@@ -243,7 +244,7 @@ class Bench:
         return work_off(self.host, self.heart, self.lock(agent), turns=self.turns(goes_on))
 
     def turns(self, goes_on: Callable[[], bool] = lambda: True) -> Turns:
-        return Turns(self.host, self.heart, goes_on)
+        return self.opened.enter_context(Turns(self.host, self.heart, goes_on))
 
     def running(self) -> Attempt:
         """The one attempt that is under way."""
@@ -354,8 +355,8 @@ def a_bench(folder: Path, **settings: str) -> Iterator[Bench]:
 
         clock = FakeClock(pretend.host.clock.now())
         host = replace(pretend.host, clock=clock, bell=bell, recipe=recipe)
-        with Heart(host, Role.WORKER) as heart:
-            bench = Bench(pretend, host, bell, heart)
+        with Heart(host, Role.WORKER) as heart, ExitStack() as opened:
+            bench = Bench(pretend, host, bell, heart, opened)
             yield bench
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from hive.adapters.clock import SystemClock
 from hive.adapters.halt import Halt
+from hive.adapters.locks import Locks
 from hive.adapters.world import World
 from hive.domain.job import GIVE_BACK, URGENT, Job, JobState, StepState
 from hive.domain.names import AgentName
@@ -732,6 +733,23 @@ def test_what_follows_one_that_could_not_clear_clears_itself(
     assert [bench.job(job).state for job in jobs] == [SUCCEEDED] * 2
 
 
+def test_what_follows_one_that_left_meta_to_another_clears_itself(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is at work in meta may have left what lies there, and be killed later."""
+    bench.submit()
+    bench.submit()
+    meta = bench.host.layout.meta / ".git"
+    meta.mkdir(parents=True)
+    (meta / "index.lock").touch()
+    cleared = _cleared(monkeypatch)
+    other = Locks().take(bench.host.layout.meta_lock, note_children=False)
+    assert other is not None
+    with other:
+        assert bench.work_off() == 2
+    assert len(cleared) == 4
+
+
 def test_an_attempt_of_a_job_that_had_one_before_clears_wherever_it_comes(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -751,11 +769,11 @@ def _cleared(monkeypatch: pytest.MonkeyPatch, *, fails: Sequence[int] = ()) -> l
     """Who has cleared; each time whose number is given, counted from 1, it cannot."""
     cleared: list[object] = []
 
-    def clear(world: World, agent: AgentName | None) -> None:
+    def clear(world: World, agent: AgentName | None) -> bool:
         cleared.append(agent)
         if len(cleared) in fails:
             raise Fault("it is not to be removed")
-        clear_leftovers(world, agent)
+        return clear_leftovers(world, agent)
 
     monkeypatch.setattr(run, "clear_leftovers", clear)
     return cleared

@@ -6,16 +6,19 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Integer, column, text
 
 from hive.domain.event import NewEvent
-from hive.errors import Fault
+from hive.errors import Fault, Transient
 from hive.store import events, jobs
+from hive.store.line import Line
 from hive.store.pipe import Pipe
+from hive.store.postgres import IDLE
 from hive.store.prepared import Prepared
 from hive.store.session import Database
 from tests.contract.store_samples import NODE, NOW, ON_POSTGRES, a_job
@@ -93,6 +96,16 @@ def test_what_is_sent_alone_is_a_transaction_of_its_own(driver: Any) -> None:  #
     assert pipe.send((COUNT, ())) == [[(2,)]]
 
 
+def test_nothing_is_sent_alone_while_a_transaction_is_open(driver: Any) -> None:  # noqa: ANN401
+    """It would be told that it is so, and might be undone."""
+    pipe = Pipe(driver)
+    assert pipe.send((COUNT, ())) == [[(0,)]]
+    with pytest.raises(psycopg.ProgrammingError, match="open"):
+        pipe.send_alone((ADD, ("a",)))
+    driver.rollback()
+    assert pipe.send_alone((ADD, ("a",)), (COUNT, ())) == [[], [(1,)]]
+
+
 def test_nothing_of_what_is_sent_alone_is_so_where_a_part_fails(driver: Any) -> None:  # noqa: ANN401
     pipe = Pipe(driver)
     with pytest.raises(psycopg.errors.UniqueViolation):
@@ -110,7 +123,7 @@ def test_a_commit_of_the_servers_own_that_fails_is_told(database: Database) -> N
         )
     fires = Prepared(text("INSERT INTO schedule_fires VALUES (:name, :at, :at)").bindparams(at=NOW))
     with pytest.raises(Fault, match="schedule_fires"):
-        database.at_once((fires, {"name": "nobody", "at": NOW}))
+        Line(database).send((fires, {"name": "nobody", "at": NOW}))
     with database.read() as session:
         assert session.scalar(text("SELECT count(*) FROM schedule_fires")) == 0
 
@@ -155,6 +168,24 @@ def test_a_server_that_goes_while_it_is_waited_for_is_told(database: Database) -
         connection.invalidate()
     with database.write() as session:
         a_job(session)
+
+
+def test_a_line_keeps_its_connection_and_gives_back_one_that_lay_idle(database: Database) -> None:
+    pid = Prepared(text("SELECT pg_backend_pid()"), (column("pid", Integer),))
+    with closing(Line(database)) as line:
+        [[(first,)]] = line.send((pid, {}))
+        with database.read() as session:
+            assert session.scalar(text("SELECT pg_backend_pid()")) != first, "it is the line's"
+        assert line.send((pid, {})) == [[(first,)]]
+        _end(database, first)
+        line._used -= 2 * IDLE
+        [[(second,)]] = line.send((pid, {}))
+        _end(database, second)
+        with pytest.raises(Transient):
+            line.send((pid, {}))
+        [[(third,)]] = line.send((pid, {}))
+    assert len({first, second, third}) == 3
+    assert database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
 
 
 def _once_asleep(database: Database, act: Callable[[int], object]) -> threading.Thread:

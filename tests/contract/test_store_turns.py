@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
@@ -14,6 +15,7 @@ from hive.domain.job import FINISH, PARK, Job, JobState
 from hive.domain.notice import TOPICS
 from hive.errors import HiveError, IllegalMove
 from hive.store import events, jobs, moves, turns, workers
+from hive.store.line import Line
 from hive.store.session import Database
 from hive.store.turns import Turn, Turned
 from tests.contract.store_samples import (
@@ -27,6 +29,7 @@ from tests.contract.store_samples import (
     ON_POSTGRES,
     a_job,
     a_running_job,
+    claimed,
     found,
     instant,
     is_one_blocked,
@@ -51,9 +54,10 @@ EVERY_WAY = pytest.mark.parametrize(
 def over(database: Database, way: Way, *jobs: Job) -> list[Turned | None]:
     given = [Turn(job, {"result": {"of": job.id}}) for job in jobs]
     if way is Way.WORD:
-        return turns.turn_over_at_once(
-            database, given, worker="w1", now=AFTER, leased_until=AFTER + LEASE
-        )
+        with closing(Line(database)) as line:
+            return turns.turn_over_at_once(
+                line, given, worker="w1", now=AFTER, leased_until=AFTER + LEASE
+            )
     with database.write() as session:
         made = turns.turn_over(session, given, worker="w1", now=AFTER, leased_until=AFTER + LEASE)
     return list(made)
@@ -197,6 +201,25 @@ def test_in_one_word_one_that_is_fenced_out_does_not_keep_the_others(database: D
 
 
 @ON_POSTGRES
+def test_in_one_word_a_lost_job_that_is_claimed_by_another_turn_is_told_once(
+    database: Database,
+) -> None:
+    """Two hands in one lock, which its host lock rules out: told is what is so, all the same."""
+    with database.write() as session:
+        lost = a_running_job(session, kind=QUIET)
+        moves.rescue(session, lost, now=NOW)
+        urgent = a_job(session, kind=QUIET, priority=-9)
+        assert (running := claimed(session)) is not None
+    before = told(database)
+    assert running.id == urgent.id
+    assert over(database, Way.WORD, lost, running) == [None, Turned(found(database, lost.id))]
+    assert told(database)[len(before) :] == [
+        ("job.finish", urgent.id, {"state": "succeeded", "attempt": 1}),
+        ("job.claim", lost.id, {"state": "running", "attempt": 2}),
+    ]
+
+
+@ON_POSTGRES
 def test_in_one_word_one_with_siblings_is_left_to_a_claim(database: Database) -> None:
     """That keeps to their number, which takes another look; what stands behind it waits too."""
     with database.write() as session:
@@ -245,8 +268,8 @@ def test_what_goes_wrong_in_a_word_undoes_all_of_it(database: Database) -> None:
     first, _ = a_pair(database)
     second, _ = a_pair(database, lock=BOBS_LOCK)
     given = [Turn(first, {}), Turn(second, {"priority": 2**40})]
-    with pytest.raises(HiveError):
-        turns.turn_over_at_once(database, given, worker="w1", now=AFTER, leased_until=LATER)
+    with pytest.raises(HiveError), closing(Line(database)) as line:
+        turns.turn_over_at_once(line, given, worker="w1", now=AFTER, leased_until=LATER)
     assert {found(database, one.id).state for one in (first, second)} == {JobState.RUNNING}
     assert None not in over(database, Way.WORD, first, second)
 

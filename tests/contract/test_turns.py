@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from hive.queue import turns as turns_room
 from hive.queue.turns import LANES, MOST, Turns, _Hand
 from hive.store import jobs, moves
 from hive.store import turns as store_turns
+from hive.store.line import Line
 from hive.store.turns import Turn, Turned
 from tests.contract.queue_samples import KIND, Bench, a_bench, until
 from tests.contract.store_samples import ON_POSTGRES
@@ -46,12 +48,12 @@ class Gate:
     seen: list[int] = field(default_factory=list)
     opened: threading.Event = field(default_factory=threading.Event)
 
-    def before(self, write: Callable[[Turns, Sequence[Any]], None]) -> Any:  # noqa: ANN401
-        def gated(turns: Turns, hands: Sequence[Any]) -> None:
+    def before(self, write: Callable[[Turns, Sequence[Any], Line | None], None]) -> Any:  # noqa: ANN401
+        def gated(turns: Turns, hands: Sequence[Any], lane: Line | None) -> None:
             self.seen.append(len(hands))
             if len(self.seen) <= LANES:
                 assert self.opened.wait(20)
-            write(turns, hands)
+            write(turns, hands, lane)
 
         return gated
 
@@ -173,7 +175,8 @@ def test_quiet_turns_go_in_one_word_and_others_beside_them_in_a_transaction(
     monkeypatch.setattr(store_turns, "turn_over", transaction)
     jobs = [stored.submit("ann"), stored.submit("ben", kind="rebuild")]
     hands = [_Hand(Turn(stored.claimed(job.agent or ""), {})) for job in jobs]
-    stored.turns()._write(hands)
+    with closing(Line(stored.database)) as lane:
+        stored.turns()._write(hands, lane)
     assert (by_word, by_transaction) == ([[KIND]], [["rebuild"]])
     assert {stored.job(job).state for job in jobs} == {SUCCEEDED}
 
