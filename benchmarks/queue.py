@@ -14,8 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from benchmarks import alive, history
 from benchmarks.floor import beside, ceiling, disk
-from benchmarks.peers.course import HANDS
-from benchmarks.peers.everyone import PEERS
+from benchmarks.peers.everyone import HANDS, PEERS, courses_of, measured
 from benchmarks.peers.figures import Figures
 from benchmarks.rows import Row, show
 from benchmarks.servers import Servers, database_of, servers
@@ -39,11 +38,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="without history, kills and idling")
     asked = parser.parse_args()
     with servers() as given:
-        rows, told = [*disk(given.folder), *_claims(given, asked.jobs)], []
-        for peer in PEERS.values():
-            figures = peer(given, asked.jobs, asked.samples)
-            rows += figures.rows()
-            told.append(figures)
+        rows = [*disk(given.folder), *_claims(given, asked.jobs)]
+        told = list(measured(given, courses_of(asked.jobs, asked.samples, HANDS), list(PEERS)))
+        rows += [row for figures in told for row in figures.rows()]
         rows += _ratios(told)
         if not asked.quick:
             rows += alive.measured(given, 10, timedelta(seconds=20), True)
@@ -61,8 +58,10 @@ def _claims(given: Servers, count: int) -> Iterator[Row]:
     with database_of(given.postgres) as url:
         _fill(url, count)
         yield from beside(url, _cycle).rows("claim + complete postgres")
-        both = ceiling(url, _cycle, HANDS)
-        yield Row(f"claim + complete postgres, {HANDS} connections", "bare", round(both, 1), "/s")
+        both = ceiling(url, _cycle, HANDS[0])
+        yield Row(
+            f"claim + complete postgres, {HANDS[0]} connections", "bare", round(both, 1), "/s"
+        )
 
 
 def _fill(url: str, count: int) -> None:
@@ -103,9 +102,18 @@ def _one(database: Database, lock: str, now: datetime) -> bool:
 
 
 def _ratios(told: list[Figures]) -> Iterator[Row]:
-    done = {figures.system: figures.jobs_per_second for figures in told}
+    """With as many hands each, and each with the number with which it does most."""
     for peer in ("celery", "procrastinate"):
-        yield Row(f"jobs, hive/{peer}", "hive", round(done["hive"] / done[peer], 2), "ratio")
+        done = {one: _done(told, one) for one in ("hive", peer)}
+        for hands in HANDS:
+            ratio = done["hive"][hands] / done[peer][hands]
+            yield Row(f"jobs, {hands} hands, hive/{peer}", "hive", round(ratio, 2), "ratio")
+        ratio = max(done["hive"].values()) / max(done[peer].values())
+        yield Row(f"jobs, the best of each, hive/{peer}", "hive", round(ratio, 2), "ratio")
+
+
+def _done(told: list[Figures], system: str) -> dict[int, float]:
+    return {one.hands: one.jobs_per_second for one in told if one.system == system}
 
 
 if __name__ == "__main__":

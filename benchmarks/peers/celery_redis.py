@@ -7,7 +7,7 @@ from collections.abc import Callable
 import redis
 from celery import Celery  # type: ignore[import-untyped]
 
-from benchmarks.peers.course import HANDS, Entrant, run
+from benchmarks.peers.course import Course, Entrant, run
 from benchmarks.peers.figures import Figures
 from benchmarks.peers.stamps import NO_PEN, Pen
 from benchmarks.servers import Servers
@@ -15,26 +15,26 @@ from benchmarks.servers import Servers
 BROKER, RESULTS = 0, 1
 
 
-def measure(servers: Servers, jobs: int, samples: int) -> Figures:
+def measure(servers: Servers, course: Course) -> Figures:
     servers.empty_redis()
     broker, results = (_url(servers, number) for number in (BROKER, RESULTS))
     app = _app(broker, results)
     with app, redis.Redis.from_url(servers.redis_db(RESULTS)) as stored:
         entrant = Entrant(
             system="celery",
-            how=f"celery worker --concurrency {HANDS} (prefork), defaults",
+            how=f"celery worker --concurrency {course.hands} (prefork), defaults",
             stored="jobs and results in Redis in memory; what a killed worker ran is lost",
             worker=("celery_redis", broker, results),
             enqueue=_noop(app, NO_PEN),
             results=lambda: int(str(stored.dbsize())),
         )
-        return run(entrant, jobs, samples)
+        return run(entrant, course)
 
 
-def work(pen: Pen, broker: str, results: str) -> None:
+def work(pen: Pen, hands: int, broker: str, results: str) -> None:
     app = _app(broker, results)
     _noop(app, pen)
-    app.worker_main(["worker", "--concurrency", f"{HANDS}", "--loglevel", "WARNING"])
+    app.worker_main(["worker", "--concurrency", f"{hands}", "--loglevel", "WARNING"])
 
 
 def _app(broker: str, results: str) -> Celery:

@@ -1,4 +1,4 @@
-"""The course that every peer runs: the same jobs, the same two hands, the same clock.
+"""The course that every peer runs: the same jobs, as many hands, the same clock.
 
 First all jobs are enqueued, then one worker is started and does them. Then, while it idles, one
 job at a time.
@@ -16,13 +16,11 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from benchmarks.peers.figures import Figures, percentile
+from benchmarks.peers.figures import Figures
 from benchmarks.peers.stamps import Stamps
 from benchmarks.servers import kept_folder
 from hive.adapters.clock import SystemClock, wait_until
 
-HANDS = 2
-"""Jobs that a worker does at once."""
 POLL_MS = 10
 """How often an idle worker looks, of the peers that poll: far more often than they do unasked."""
 
@@ -38,6 +36,13 @@ REST = (0.030, 0.130)
 
 
 @dataclass(frozen=True, slots=True)
+class Course:
+    jobs: int
+    samples: int  #: of a pickup, at least two; none: only the jobs are measured
+    hands: int  #: jobs that a worker does at once
+
+
+@dataclass(frozen=True, slots=True)
 class Entrant:
     """A peer at the start: its queue is empty, and its worker not there yet."""
 
@@ -49,27 +54,37 @@ class Entrant:
     results: Callable[[], int]  #: how many are stored
 
 
-def run(entrant: Entrant, jobs: int, samples: int) -> Figures:
+def run(entrant: Entrant, course: Course) -> Figures:
+    jobs = course.jobs
     begun = time.perf_counter()
     for number in range(jobs):
         entrant.enqueue(number)
     enqueued = jobs / (time.perf_counter() - begun)
-    with _worker(entrant) as (stamps, log):
+    with _worker(entrant, course.hands) as (stamps, log):
         done = _throughput(entrant, stamps, jobs, log)
-        pickups = [_pickup(entrant, stamps, jobs + n, log) for n in range(WARM_UP + samples)]
-    p50, p99 = (percentile(pickups[WARM_UP:], hundredth) for hundredth in (50, 99))
-    return Figures(entrant.system, done, enqueued, p50, p99, entrant.how, entrant.stored)
+        count = WARM_UP + course.samples if course.samples else 0
+        pickups = [_pickup(entrant, stamps, jobs + n, log) for n in range(count)]
+    return Figures(
+        system=entrant.system,
+        hands=course.hands,
+        jobs_per_second=done,
+        enqueued_per_second=enqueued,
+        pickups=tuple(pickups[WARM_UP:]),
+        how=entrant.how,
+        stored=entrant.stored,
+    )
 
 
 @contextmanager
-def _worker(entrant: Entrant) -> Iterator[tuple[Stamps, Path]]:
+def _worker(entrant: Entrant, hands: int) -> Iterator[tuple[Stamps, Path]]:
     """It ends with the block, and when this process is killed."""
     with (
         kept_folder("worker", server=True) as (folder, keep),
         Stamps(folder / "stamps") as stamps,
     ):
         python = ("/usr/bin/env", f"PYTHONPATH={ROOT}", sys.executable, "-m")
-        keep(*python, "benchmarks.peers.worker", stamps.path, *entrant.worker)
+        peer, *given = entrant.worker
+        keep(*python, "benchmarks.peers.worker", stamps.path, peer, f"{hands}", *given)
         yield stamps, folder / "log"
 
 

@@ -14,7 +14,7 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.results import Results
 from dramatiq.results.backends import RedisBackend
 
-from benchmarks.peers.course import HANDS, POLL_MS, Entrant, run
+from benchmarks.peers.course import POLL_MS, Course, Entrant, run
 from benchmarks.peers.figures import Figures
 from benchmarks.peers.stamps import NO_PEN, Pen
 from benchmarks.servers import Servers
@@ -23,7 +23,7 @@ BROKER, RESULTS = 0, 1
 PREFETCH = 64
 
 
-def measure(servers: Servers, jobs: int, samples: int) -> Figures:
+def measure(servers: Servers, course: Course) -> Figures:
     servers.empty_redis()
     urls = [servers.redis_db(number) for number in (BROKER, RESULTS)]
     broker = _broker(*urls)
@@ -31,23 +31,23 @@ def measure(servers: Servers, jobs: int, samples: int) -> Figures:
     with redis.Redis.from_url(servers.redis_db(RESULTS)) as stored:
         entrant = Entrant(
             system="dramatiq",
-            how=f"one dramatiq.Worker, {HANDS} threads, worker_timeout {POLL_MS} ms (default 1000),"
-            f" queue_prefetch {PREFETCH} (default {2 * HANDS})",
+            how=f"one dramatiq.Worker, {course.hands} threads, worker_timeout {POLL_MS} ms (default"
+            f" 1000), queue_prefetch {PREFETCH} (default {2 * course.hands})",
             stored="jobs and results in Redis in memory; a killed worker's come back in minutes",
             worker=("dramatiq_redis", *urls),
             enqueue=noop.send,
             results=lambda: int(str(stored.dbsize())),
         )
         try:
-            return run(entrant, jobs, samples)
+            return run(entrant, course)
         finally:
             broker.close()
 
 
-def work(pen: Pen, broker_url: str, results_url: str) -> None:
+def work(pen: Pen, hands: int, broker_url: str, results_url: str) -> None:
     broker = _broker(broker_url, results_url)
     _noop(broker, pen)
-    worker = Worker(broker, worker_threads=HANDS, worker_timeout=POLL_MS)
+    worker = Worker(broker, worker_threads=hands, worker_timeout=POLL_MS)
     worker.queue_prefetch = PREFETCH  # what dramatiq_queue_prefetch in the environment does
     worker.start()
     signal.pause()

@@ -17,11 +17,14 @@ from benchmarks.peers import (
     huey_sqlite,
     procrastinate_postgres,
 )
+from benchmarks.peers.course import Course
 from benchmarks.peers.figures import Figures
 from benchmarks.rows import show
 from benchmarks.servers import Servers, servers
 
-Measure = Callable[[Servers, int, int], Figures]
+Measure = Callable[[Servers, Course], Figures]
+HANDS = (2, 8)
+"""A worker's default on this machine, and more than it has cores: some do better, some worse."""
 
 PEERS: dict[str, Measure] = {
     "hive": hive_queue.on_postgres,
@@ -39,20 +42,29 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--jobs", type=int, default=5000)
     parser.add_argument("--samples", type=int, default=100)
+    parser.add_argument("--hands", type=int, action="append", help="several: each in turn")
     parser.add_argument("peers", nargs="*", metavar="PEER", help=", ".join(PEERS))
     asked = parser.parse_args()
     if unknown := set(asked.peers) - PEERS.keys():
         parser.error(f"no peer is called {', '.join(sorted(unknown))}")
     with servers() as given:
-        seen = list(measured(given, asked.jobs, asked.samples, asked.peers or list(PEERS)))
+        courses = courses_of(asked.jobs, asked.samples, asked.hands or HANDS)
+        seen = list(measured(given, courses, asked.peers or list(PEERS)))
     show([row for figures in seen for row in figures.rows()], as_json=asked.json)
     for figures in seen:
         print(f"{figures.system}: {figures.how}; {figures.stored}", file=sys.stderr)
 
 
-def measured(given: Servers, jobs: int, samples: int, names: Sequence[str]) -> Iterator[Figures]:
+def courses_of(jobs: int, samples: int, hands: Sequence[int]) -> list[Course]:
+    """Pickups are measured with the first number of hands only: an idle worker needs one."""
+    first, *others = hands
+    return [Course(jobs, samples, first), *(Course(jobs, 0, count) for count in others)]
+
+
+def measured(given: Servers, courses: Sequence[Course], names: Sequence[str]) -> Iterator[Figures]:
     for name in names:
-        yield PEERS[name](given, jobs, samples)
+        for course in courses:
+            yield PEERS[name](given, course)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar
 
-from benchmarks.peers.course import HANDS, Entrant, run
+from benchmarks.peers.course import Course, Entrant, run
 from benchmarks.peers.figures import Figures
 from benchmarks.peers.stamps import NO_PEN, Pen
 from benchmarks.servers import Servers, database_of
@@ -54,24 +54,24 @@ class Noop(Recipe):
         return {"number": self.pen(self.number)}
 
 
-def on_postgres(servers: Servers, jobs: int, samples: int) -> Figures:
+def on_postgres(servers: Servers, course: Course) -> Figures:
     with database_of(servers.postgres) as url:
         servers.empty_redis()
         more = {"HIVE_DATABASE_URL": url, "HIVE_REDIS_URL": servers.redis}
-        how = f"hive worker, concurrency {HANDS}, {AGENTS} agents"
-        return _measured(servers, jobs, samples, "hive", how, more)
+        how = f"hive worker, concurrency {course.hands}, {AGENTS} agents"
+        return _measured(servers, course, "hive", how, more)
 
 
-def embedded(servers: Servers, jobs: int, samples: int) -> Figures:
-    how = f"hive up, concurrency {HANDS}, {AGENTS} agents"
-    return _measured(servers, jobs, samples, "hive sqlite", how, {})
+def embedded(servers: Servers, course: Course) -> Figures:
+    how = f"hive up, concurrency {course.hands}, {AGENTS} agents"
+    return _measured(servers, course, "hive sqlite", how, {})
 
 
-def work(pen: Pen, *given: str) -> None:
+def work(pen: Pen, hands: int, *given: str) -> None:
     env = dict(word.split("=", 1) for word in given)
     role = Role.WORKER if "HIVE_REDIS_URL" in env else Role.UP
     with opened(env, pen) as (host, settings):
-        Supervisor(host, Choices(role, HANDS, timedelta(0), settings.redis_url)).run()
+        Supervisor(host, Choices(role, hands, timedelta(0), settings.redis_url)).run()
 
 
 @contextmanager
@@ -104,7 +104,7 @@ def ended(host: Host) -> int:
 
 
 def _measured(
-    servers: Servers, jobs: int, samples: int, system: str, how: str, more: Mapping[str, str]
+    servers: Servers, course: Course, system: str, how: str, more: Mapping[str, str]
 ) -> Figures:
     state = servers.folder / system.replace(" ", "-")
     env = {
@@ -131,4 +131,4 @@ def _measured(
             enqueue=lambda number: enqueue(host, number),
             results=lambda: ended(host),
         )
-        return run(entrant, jobs, samples)
+        return run(entrant, course)

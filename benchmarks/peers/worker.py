@@ -1,4 +1,4 @@
-"""Any peer's worker, as a process of its own: `python -m benchmarks.peers.worker PIPE PEER …`."""
+"""A peer's worker, as a process of its own: `python -m benchmarks.peers.worker PIPE PEER HANDS`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from benchmarks.peers.stamps import Pen
 
 
 def main() -> None:
-    pipe, peer, *given = sys.argv[1:]
-    importlib.import_module(f"benchmarks.peers.{peer}").work(Pen(Path(pipe)), *given)
+    pipe, peer, hands, *given = sys.argv[1:]
+    importlib.import_module(f"benchmarks.peers.{peer}").work(Pen(Path(pipe)), int(hands), *given)
 
 
 if __name__ == "__main__":
