@@ -20,6 +20,7 @@ import pytest
 import redis
 
 import tests.soak
+from hive.adapters.processes import is_alive
 from hive.adapters.shell import LocalShell
 from hive.domain.job import JobId, JobState
 from hive.errors import Transient
@@ -341,13 +342,16 @@ class Time:
 
 
 @pytest.fixture
-def time(tmp_path: Path) -> Time:
+def time(tmp_path: Path) -> Iterator[Time]:
     if not FAKETIME:
         reason = "faketime is not on this machine; as root on Debian, scripts/test installs it"
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
-    return Time(tmp_path)
+    yield Time(tmp_path)
+    for left in Path("/dev/shm").glob("*faketime_s*_*"):  # who is killed leaves what it has shared
+        if not is_alive(int(left.name.rpartition("_")[2]), None):
+            left.unlink(missing_ok=True)
 
 
 HOUR: Final = 3600
