@@ -211,7 +211,7 @@ class Moulds:
         """A new one in the folder, where the one of the last test was."""
         folder = self.folder / "host"
         if folder.exists():
-            shutil.rmtree(folder)
+            _remove(folder)
         folder.mkdir()
         with a_pretend_host(folder) as pretend:
             pretend.moulds = self
@@ -294,3 +294,12 @@ def _entry(path: Path) -> tuple[str, int, str]:
     if path.is_dir():
         return ("folder", mode, "")
     return ("file", mode, path.read_text(errors="replace") if path.is_file() else "")
+
+
+def _remove(folder: Path) -> None:
+    """Also what a test has taken from itself: from root nothing is taken so, from others it is."""
+    for here, names, _ in os.walk(folder):
+        for path in (Path(here, name) for name in names):
+            if not path.is_symlink():
+                path.chmod(0o700)
+    shutil.rmtree(folder)
