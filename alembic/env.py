@@ -43,7 +43,7 @@ def plain(kind: str, item: object, _: AutogenContext) -> str | Literal[False]:
 def run(connection: Connection) -> None:
     def is_of_it(item: SchemaItem, *_: object) -> bool:
         """What the tables say of another kind of database is not missing in this one."""
-        only = getattr(item, "_ddl_if", None)
+        only = getattr(item, "_ddl_if", None)  # which SQLAlchemy shows by no public name
         return only is None or only.dialect == connection.dialect.name
 
     context.configure(

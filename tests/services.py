@@ -176,17 +176,13 @@ class Server:
         """Gone when this returns."""
         pid = self._there()
         os.kill(pid, number)
-        deadline = time.monotonic() + PATIENCE
-        while is_alive(pid, None) and time.monotonic() < deadline:
-            time.sleep(0.02)
+        _wait_until(lambda: not is_alive(pid, None))
 
     def pause(self) -> None:
         """It answers nothing when this returns: a signal is on its way for a moment."""
         pid = self._there()
         os.kill(pid, signal.SIGSTOP)
-        deadline = time.monotonic() + PATIENCE
-        while (seen := look(pid)) and seen.state != STOPPED and time.monotonic() < deadline:
-            time.sleep(0.001)
+        _wait_until(lambda: (seen := look(pid)) is None or seen.state == STOPPED)
 
     def go_on(self) -> None:
         if (pid := self.pid()) is not None:
@@ -325,11 +321,11 @@ def _folder(name: str, owner: pwd.struct_passwd | None = None) -> Iterator[tuple
         _wait_until(lambda: not folder.exists(), log=folder / "log")
 
 
-def _wait_until(is_ready: Callable[[], bool], *, log: Path) -> None:
+def _wait_until(is_ready: Callable[[], bool], *, log: Path | None = None) -> None:
     deadline = time.monotonic() + PATIENCE
     while not is_ready():
         if time.monotonic() > deadline:
-            said = log.read_text()[-2000:] if log.exists() else "nothing"
+            said = log.read_text()[-2000:] if log and log.exists() else "nothing"
             pytest.fail(f"not so within {PATIENCE:.0f} s; the log says: {said}")
         time.sleep(0.02)
 

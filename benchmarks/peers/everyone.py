@@ -1,6 +1,7 @@
 """The queues that somebody would take instead, one after the other on one course.
 
-`python -m benchmarks.peers.everyone [--json] [--jobs N] [--samples N] [PEER…]`
+`python -m benchmarks.peers.everyone [--json] [--jobs N] [--samples N]
+[--hands N]… [PEER…]`
 """
 
 from __future__ import annotations

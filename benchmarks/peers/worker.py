@@ -1,4 +1,4 @@
-"""A peer's worker, as a process of its own: `python -m benchmarks.peers.worker PIPE PEER HANDS`."""
+"""A peer's worker, as a process: `python -m benchmarks.peers.worker PIPE PEER HANDS …`."""
 
 from __future__ import annotations
 

@@ -13,7 +13,6 @@ from typing import Any, Final, cast
 from sqlalchemy import (
     ColumnElement,
     Executable,
-    Row,
     Select,
     Table,
     TextClause,
@@ -247,20 +246,15 @@ def first_of(
 
 
 def sole(found: Found) -> Job | None:
-    return of_columns(found[0]) if found else None
+    return job_of(found[0]) if found else None
 
 
 def all_of(session: Session, statement: Select[Any]) -> list[Job]:
     return [job_of(row) for row in session.execute(statement)]
 
 
-def job_of(row: Row[*tuple[Any, ...]]) -> Job:
+def job_of(row: Sequence[Any]) -> Job:
     """Of a row that begins with the columns of `READ`."""
-    return of_columns(row)
-
-
-def of_columns(row: Sequence[Any]) -> Job:
-    """Of values in the order of `READ`, and what comes behind them."""
     values = dict(zip(NAMES, row, strict=False))
     node, agent, error = values["node"], values["agent"], values["error"]
     values["node"] = NodeName(node)

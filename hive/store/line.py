@@ -32,7 +32,7 @@ class Line:
         with self._database.door("write") as engine:
             try:
                 found = prepared.send_alone(self._connected(engine), *asked)
-            except BaseException:
+            except BaseException:  # also an interrupt: the next word shall not be answered by this
                 self.close()
                 raise
             self._used = time.monotonic()

@@ -88,7 +88,10 @@ def turn_over_at_once(
     moved = [_asked(turn, now, whose) for turn in ordered]
     told = [_told(turn, now) for turn in ordered]
     found = line.send(*moved, *told)
-    turned = {turn.job.id: _turned(rows) for turn, rows in zip(ordered, found, strict=False)}
+    turned = {
+        turn.job.id: _turned(rows)
+        for turn, rows in zip(ordered, found[: len(ordered)], strict=True)
+    }
     return [turned[turn.job.id] for turn in turns]
 
 
@@ -109,7 +112,7 @@ def _turned(rows: Found) -> Turned | None:
     if not rows:
         return None
     ((_, *columns),) = rows
-    return Turned(None if columns[0] is None else jobs.of_columns(columns))
+    return Turned(None if columns[0] is None else jobs.job_of(columns))
 
 
 def _by_number(turns: Sequence[Turn]) -> list[Turn]:
